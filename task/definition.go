@@ -1,0 +1,196 @@
+package task
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Priorities.
+const (
+	MinPriority     = 1
+	DefaultPriority = 5
+	MaxPriority     = 10
+)
+
+// Defaults and ceilings of options.
+const (
+	DefaultTimeout = 60 * time.Second
+	MaxTimeout     = time.Hour
+	DefaultMemory  = 64 << 20
+	MaxMemory      = 1 << 30
+	MaxRetries     = 1000
+	MaxRetryDelay  = 30 * 24 * time.Hour
+	MaxNameBytes   = 100
+)
+
+// Definition says what can be enqueued under a name.
+type Definition struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Executor    Executor `json:"executor"`
+	// Module is set for definitions of a module, nil for Go functions.
+	Module *ModuleRef `json:"module"`
+	// Index is the definition's place in its module's manifest.
+	Index   int     `json:"-"`
+	Options Options `json:"options"`
+	// Args is a JSON Schema that arguments must satisfy, empty where anything
+	// goes.
+	Args json.RawMessage `json:"args,omitempty"`
+}
+
+// Options are a definition's choices. The zero value of a field means its
+// default; [Options.WithDefaults] fills them in.
+type Options struct {
+	// Retries is how many attempts may follow the first. Defaults to 0, at
+	// most [MaxRetries].
+	Retries int
+	// Delay is the wait before the first retry. Defaults to 0: at once.
+	Delay time.Duration
+	// Backoff multiplies the wait after each retry: before retry k it is
+	// Delay × Backoff^(k-1). Defaults to 1, at least 1.
+	Backoff float64
+	// MaxDelay bounds the wait before a retry. Defaults to [MaxRetryDelay].
+	MaxDelay time.Duration
+	// Priority is from 1 (lowest) to 10 (highest). Defaults to 5. A call may
+	// say otherwise.
+	Priority int
+	// Timeout bounds one attempt. Defaults to a minute, at most an hour.
+	Timeout time.Duration
+	// RequeueOnInterrupt runs the task again, from the start, when its node
+	// stopped or died under it. Leave it false for work that must not be
+	// begun twice: the task then ends as interrupted.
+	RequeueOnInterrupt bool
+	// Executor chooses what runs a Go function: [Async], the default, or
+	// [Thread]. Guests always run on [Wasm].
+	Executor Executor
+	// Memory bounds the memory of a guest, in bytes. Defaults to 64 MiB, at
+	// most 1 GiB. Go functions are not bounded.
+	Memory int64
+}
+
+// WithDefaults returns a copy in which every field has a value.
+func (o Options) WithDefaults() Options {
+	setDefault(&o.Backoff, 1)
+	setDefault(&o.MaxDelay, MaxRetryDelay)
+	setDefault(&o.Priority, DefaultPriority)
+	setDefault(&o.Timeout, DefaultTimeout)
+	setDefault(&o.Executor, Async)
+	setDefault(&o.Memory, DefaultMemory)
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports the first field whose value is not allowed. It is for
+// options that have their defaults.
+func (o Options) Validate() error {
+	switch {
+	case o.Retries < 0 || o.Retries > MaxRetries:
+		return invalid("retries", "must be from 0 to %d, is %d", MaxRetries, o.Retries)
+	case o.Delay < 0 || o.Delay > MaxRetryDelay:
+		return invalid("delay", "must be from 0 to %v, is %v", MaxRetryDelay, o.Delay)
+	case !(o.Backoff >= 1 && o.Backoff <= 1000):
+		return invalid("backoff", "must be from 1 to 1000, is %v", o.Backoff)
+	case o.MaxDelay < 0 || o.MaxDelay > MaxRetryDelay:
+		return invalid("max_delay", "must be from 0 to %v, is %v", MaxRetryDelay, o.MaxDelay)
+	case o.Timeout < time.Millisecond || o.Timeout > MaxTimeout:
+		return invalid("timeout", "must be from 1ms to %v, is %v", MaxTimeout, o.Timeout)
+	case o.Memory < 64<<10 || o.Memory > MaxMemory:
+		return invalid("memory", "must be from 64 KiB to 1 GiB, is %d bytes", o.Memory)
+	}
+	switch o.Executor {
+	case Wasm, Async, Thread:
+	default:
+		return invalid("executor", "must be wasm, async or thread, is %q", o.Executor)
+	}
+	return ValidatePriority(o.Priority)
+}
+
+// ValidatePriority reports a priority outside 1 to 10.
+func ValidatePriority(priority int) error {
+	if priority < MinPriority || priority > MaxPriority {
+		return invalid("priority", "must be from %d (lowest) to %d (highest), is %d", MinPriority, MaxPriority, priority)
+	}
+	return nil
+}
+
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*$`)
+
+// ValidateName reports a definition name that is not allowed: words of
+// lower-case letters, digits, - and _, joined by dots, starting with a letter,
+// at most [MaxNameBytes] long.
+func ValidateName(name string) error {
+	if len(name) > MaxNameBytes {
+		return invalid("name", "is %d bytes long, at most %d are allowed", len(name), MaxNameBytes)
+	}
+	if !namePattern.MatchString(name) {
+		return invalid("name", "%q must be words of a-z, 0-9, - and _ joined by dots, such as thumbs.resize", name)
+	}
+	return nil
+}
+
+// optionsJSON is the JSON form of Options: durations as Go writes them.
+type optionsJSON struct {
+	Retries            int      `json:"retries"`
+	Delay              string   `json:"delay"`
+	Backoff            float64  `json:"backoff"`
+	MaxDelay           string   `json:"max_delay"`
+	Priority           int      `json:"priority"`
+	Timeout            string   `json:"timeout"`
+	RequeueOnInterrupt bool     `json:"requeue_on_interrupt"`
+	Executor           Executor `json:"executor"`
+	Memory             int64    `json:"memory_bytes"`
+}
+
+// MarshalJSON writes durations in Go's form, such as "1m30s".
+func (o Options) MarshalJSON() ([]byte, error) {
+	return json.Marshal(optionsJSON{
+		Retries:            o.Retries,
+		Delay:              o.Delay.String(),
+		Backoff:            o.Backoff,
+		MaxDelay:           o.MaxDelay.String(),
+		Priority:           o.Priority,
+		Timeout:            o.Timeout.String(),
+		RequeueOnInterrupt: o.RequeueOnInterrupt,
+		Executor:           o.Executor,
+		Memory:             o.Memory,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (o *Options) UnmarshalJSON(text []byte) error {
+	var in optionsJSON
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	out := Options{
+		Retries:            in.Retries,
+		Backoff:            in.Backoff,
+		Priority:           in.Priority,
+		RequeueOnInterrupt: in.RequeueOnInterrupt,
+		Executor:           in.Executor,
+		Memory:             in.Memory,
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		text  string
+	}{{&out.Delay, in.Delay}, {&out.MaxDelay, in.MaxDelay}, {&out.Timeout, in.Timeout}} {
+		if d.text == "" {
+			continue
+		}
+		value, err := time.ParseDuration(d.text)
+		if err != nil {
+			return fmt.Errorf("task options: %w", err)
+		}
+		*d.field = value
+	}
+	*o = out
+	return nil
+}

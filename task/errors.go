@@ -1,0 +1,125 @@
+package task
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors that callers match with errors.Is.
+var (
+	// ErrNotFound is returned for a task, module or version that is not there.
+	ErrNotFound = errors.New("not found")
+	// ErrNotFinished is returned for the result of a task that has not ended.
+	ErrNotFinished = errors.New("the task has not finished")
+	// ErrStopped is returned by calls on a host or store that was stopped.
+	ErrStopped = errors.New("the host has been stopped")
+)
+
+// InvalidError reports a value that is not allowed, by the name that the field
+// has in JSON.
+type InvalidError struct {
+	Field   string
+	Problem string
+	// TooLarge is set where the value is too big rather than wrong.
+	TooLarge bool
+}
+
+func (e *InvalidError) Error() string { return e.Field + " " + e.Problem }
+
+func invalid(field, format string, args ...any) error {
+	return &InvalidError{Field: field, Problem: fmt.Sprintf(format, args...)}
+}
+
+func sizeProblem(have, limit int) string {
+	return fmt.Sprintf("are %d bytes, at most %d are allowed: pass a reference to large data instead of the data", have, limit)
+}
+
+// ArgumentError reports arguments that do not satisfy their definition's
+// schema. Nothing was stored.
+type ArgumentError struct {
+	// Name is the definition's.
+	Name string
+	// Problems says what is wrong, one place in the arguments each.
+	Problems []ArgumentProblem
+}
+
+// ArgumentProblem is one place in the arguments that is wrong.
+type ArgumentProblem struct {
+	// Path is a JSON Pointer into the arguments, empty for the whole.
+	Path    string `json:"path"`
+	Problem string `json:"problem"`
+}
+
+func (e *ArgumentError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "arguments of %s are not valid: ", e.Name)
+	for i, p := range e.Problems {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if p.Path != "" {
+			b.WriteString(p.Path + ": ")
+		}
+		b.WriteString(p.Problem)
+	}
+	return b.String()
+}
+
+// UnknownNameError reports a definition that nobody declared.
+type UnknownNameError struct {
+	Name string
+	// Near are declared names that look alike, the most likely first.
+	Near []string
+}
+
+func (e *UnknownNameError) Error() string {
+	text := fmt.Sprintf("there is no task named %q", e.Name)
+	if len(e.Near) > 0 {
+		return text + "; did you mean " + strings.Join(e.Near, " or ") + "?"
+	}
+	return text + ": push a module that declares it, or register it"
+}
+
+// Is makes an UnknownNameError an [ErrNotFound].
+func (e *UnknownNameError) Is(target error) bool { return target == ErrNotFound }
+
+// ConflictError reports a request that contradicts what is stored.
+type ConflictError struct {
+	Problem string
+}
+
+func (e *ConflictError) Error() string { return e.Problem }
+
+// Failure is why an attempt did not succeed.
+type Failure struct {
+	Cause   Cause
+	Message string
+	// Trace is the guest's or function's own account of where it happened.
+	Trace string
+	// Permanent failures are not retried.
+	Permanent bool
+}
+
+func (f *Failure) Error() string { return f.Message }
+
+// permanentError marks an error as permanent and is otherwise transparent.
+type permanentError struct{ err error }
+
+func (e permanentError) Error() string { return e.err.Error() }
+func (e permanentError) Unwrap() error { return e.err }
+
+// Permanent marks err so that a Go function that returns it is not retried.
+// It returns nil for nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanentError{err}
+}
+
+// IsPermanent reports whether err, or one that it wraps, was marked by
+// [Permanent].
+func IsPermanent(err error) bool {
+	return errors.As(err, new(permanentError))
+}

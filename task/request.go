@@ -1,0 +1,99 @@
+package task
+
+import (
+	"strings"
+	"time"
+)
+
+// Limits of a request.
+const (
+	// MaxArgsBytes bounds the arguments of a task.
+	MaxArgsBytes = 1 << 20
+	// MaxTags bounds the number of tags of a task, MaxTagBytes each key and
+	// each value.
+	MaxTags     = 32
+	MaxTagBytes = 256
+	// MaxIdempotencyKeyBytes bounds an idempotency key.
+	MaxIdempotencyKeyBytes = 256
+	// MaxEnqueueDelay bounds how far ahead a task may be enqueued.
+	MaxEnqueueDelay = 366 * 24 * time.Hour
+)
+
+// Request asks for one run of a definition.
+type Request struct {
+	// Name is the definition's.
+	Name string
+	// Args are the arguments, as JSON unless ArgsType says otherwise. None
+	// stand for {} where the definition has a schema.
+	Args []byte
+	// ArgsType is the content type of Args. Defaults to application/json.
+	ArgsType string
+	EnqueueOptions
+	// Source defaults to [Manual].
+	Source Source
+}
+
+// EnqueueOptions are the choices of one call. The zero value takes the
+// definition's.
+type EnqueueOptions struct {
+	// IdempotencyKey makes the call safe to repeat: while a task of the same
+	// definition with this key is pending, running or has succeeded, its id is
+	// returned and nothing is enqueued. At most [MaxIdempotencyKeyBytes].
+	IdempotencyKey string
+	// Tags are shown with the task and can be searched. See [MaxTags].
+	Tags map[string]string
+	// Priority is from 1 to 10. Defaults to the definition's.
+	Priority int
+	// Delay postpones the first attempt. It excludes RunAt.
+	Delay time.Duration
+	// RunAt is the earliest time of the first attempt. It excludes Delay.
+	RunAt time.Time
+	// Timeout bounds each attempt. Defaults to the definition's.
+	Timeout time.Duration
+}
+
+// Validate reports the first field whose value is not allowed.
+func (r *Request) Validate() error {
+	if err := ValidateName(r.Name); err != nil {
+		return err
+	}
+	if r.Priority != 0 {
+		if err := ValidatePriority(r.Priority); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(r.Args) > MaxArgsBytes:
+		return &InvalidError{Field: "args", Problem: sizeProblem(len(r.Args), MaxArgsBytes), TooLarge: true}
+	case r.Delay < 0:
+		return invalid("delay", "must not be negative, is %v", r.Delay)
+	case r.Delay != 0 && !r.RunAt.IsZero():
+		return invalid("run_at", "cannot be combined with delay: give one of them")
+	case r.Delay > MaxEnqueueDelay || time.Until(r.RunAt) > MaxEnqueueDelay:
+		return invalid("run_at", "must be at most %v ahead", MaxEnqueueDelay)
+	case r.Timeout != 0 && (r.Timeout < time.Millisecond || r.Timeout > MaxTimeout):
+		return invalid("timeout", "must be from 1ms to %v, is %v", MaxTimeout, r.Timeout)
+	case len(r.IdempotencyKey) > MaxIdempotencyKeyBytes:
+		return invalid("idempotency_key", "is %d bytes long, at most %d are allowed", len(r.IdempotencyKey), MaxIdempotencyKeyBytes)
+	case len(r.ArgsType) > MaxTagBytes:
+		return invalid("args_type", "is %d bytes long, at most %d are allowed", len(r.ArgsType), MaxTagBytes)
+	}
+	return validateTags(r.Tags)
+}
+
+func validateTags(tags map[string]string) error {
+	if len(tags) > MaxTags {
+		return invalid("tags", "are %d, at most %d are allowed", len(tags), MaxTags)
+	}
+	for key, value := range tags {
+		switch {
+		case key == "":
+			return invalid("tags", "hold an empty key")
+		case len(key) > MaxTagBytes || len(value) > MaxTagBytes:
+			return invalid("tags", "key %.40q or its value is longer than %d bytes", key, MaxTagBytes)
+		case strings.ContainsRune(key, 0) || strings.ContainsRune(value, 0):
+			return invalid("tags", "key %.40q or its value holds a NUL", key)
+		}
+	}
+	return nil
+}
