@@ -1,0 +1,69 @@
+package guest
+
+import (
+	"strconv"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+// sdkName is what the manifest says the guest was built with.
+const sdkName = "go/1"
+
+// appendManifest appends the JSON of an [abi.Manifest]. It is written by hand
+// because encoding/json would make up a quarter of a guest that needs none.
+func appendManifest(b []byte, definitions []definition) []byte {
+	b = append(b, `{"sdk":`...)
+	b = appendString(b, sdkName)
+	b = append(b, `,"definitions":[`...)
+	for i := range definitions {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendDefinition(b, &definitions[i].Definition)
+	}
+	return append(b, "]}"...)
+}
+
+func appendDefinition(b []byte, d *abi.Definition) []byte {
+	b = append(b, `{"name":`...)
+	b = appendString(b, d.Name)
+	if d.Description != "" {
+		b = append(b, `,"description":`...)
+		b = appendString(b, d.Description)
+	}
+	if len(d.Args) > 0 {
+		b = append(b, `,"args":`...)
+		b = append(b, d.Args...)
+	}
+	if d.Options != (abi.Options{}) {
+		b = append(b, `,"options":`...)
+		b = appendOptions(b, d.Options)
+	}
+	return append(b, '}')
+}
+
+func appendOptions(b []byte, o abi.Options) []byte {
+	b = append(b, '{')
+	b = appendNumber(b, "retries", int64(o.Retries))
+	b = appendNumber(b, "delay_ms", o.DelayMS)
+	if o.Backoff != 0 {
+		b = appendFloat(appendKey(b, "backoff"), o.Backoff)
+	}
+	b = appendNumber(b, "max_delay_ms", o.MaxDelayMS)
+	b = appendNumber(b, "priority", int64(o.Priority))
+	b = appendNumber(b, "timeout_ms", o.TimeoutMS)
+	if o.RequeueOnInterrupt {
+		b = append(appendKey(b, "requeue_on_interrupt"), "true"...)
+	}
+	b = appendNumber(b, "memory_bytes", o.MemoryBytes)
+	return append(b, '}')
+}
+
+// appendNumber appends a member, unless the number is 0, which stands for the
+// host's default.
+func appendNumber(b []byte, key string, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	return strconv.AppendInt(appendKey(b, key), n, 10)
+}

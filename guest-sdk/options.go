@@ -1,0 +1,92 @@
+package guest
+
+import (
+	"time"
+
+	"github.com/taskhost/taskhost/abi"
+)
+
+// Options are a definition's own choices. The zero value of a field takes the
+// host's default. Durations are whole milliseconds at the boundary: a part of
+// one is rounded up. The host has the last word on upper limits and checks
+// them when the module is uploaded.
+type Options struct {
+	// Description is a sentence for people who browse definitions. Defaults
+	// to none, at most 1000 bytes.
+	Description string
+	// Args is the text of a JSON Schema (2020-12) that arguments must
+	// satisfy. [Handle] derives one from the argument's type where this is
+	// empty; [HandleRaw] then accepts whatever is sent. At most 64 KiB. A text
+	// that is not a schema is refused at upload.
+	Args string
+	// Retries is how many attempts may follow the first. Defaults to 0, at
+	// most 1000.
+	Retries int
+	// Delay is the wait before the first retry. Defaults to none, at most 30
+	// days.
+	Delay time.Duration
+	// Backoff multiplies the wait after each retry: before retry k it is
+	// Delay × Backoff^(k-1). Defaults to 1, which is also the least, at most 1000.
+	Backoff float64
+	// MaxDelay bounds the wait before a retry. Defaults to 30 days, which is
+	// also the most.
+	MaxDelay time.Duration
+	// Priority is from 1 (lowest) to 10 (highest). Defaults to 5. A caller
+	// may say otherwise.
+	Priority int
+	// Timeout bounds one attempt. Defaults to a minute, from a millisecond to
+	// an hour. A caller may say otherwise.
+	Timeout time.Duration
+	// RequeueOnInterrupt runs the task again, from the start, when its node
+	// stopped or died under it. Leave it false for work that must not be
+	// begun twice: the task then ends as interrupted.
+	RequeueOnInterrupt bool
+	// MemoryBytes bounds the memory of the guest, the Go runtime included.
+	// Defaults to 64 MiB, from 64 KiB to 1 GiB. A Go guest needs about 4 MiB
+	// to begin with.
+	MemoryBytes int64
+}
+
+// problem names the first option whose value is never allowed, or is empty.
+func (o Options) problem() string {
+	switch {
+	case o.Retries < 0:
+		return "Options.Retries must not be negative"
+	case o.Delay < 0:
+		return "Options.Delay must not be negative"
+	case o.Backoff != 0 && !(o.Backoff >= 1 && o.Backoff <= 1000):
+		return "Options.Backoff must be from 1 to 1000"
+	case o.MaxDelay < 0:
+		return "Options.MaxDelay must not be negative"
+	case o.Priority < 0 || o.Priority > 10:
+		return "Options.Priority must be from 1 (lowest) to 10 (highest)"
+	case o.Timeout < 0:
+		return "Options.Timeout must not be negative"
+	case o.MemoryBytes < 0:
+		return "Options.MemoryBytes must not be negative"
+	}
+	return ""
+}
+
+// atBoundary returns the options as the manifest has them.
+func (o Options) atBoundary() abi.Options {
+	return abi.Options{
+		Retries:            o.Retries,
+		DelayMS:            milliseconds(o.Delay),
+		Backoff:            o.Backoff,
+		MaxDelayMS:         milliseconds(o.MaxDelay),
+		Priority:           o.Priority,
+		TimeoutMS:          milliseconds(o.Timeout),
+		RequeueOnInterrupt: o.RequeueOnInterrupt,
+		MemoryBytes:        o.MemoryBytes,
+	}
+}
+
+// milliseconds rounds up, so that a wait that was asked for is never none.
+func milliseconds(d time.Duration) int64 {
+	whole := int64(d / time.Millisecond)
+	if d%time.Millisecond > 0 {
+		whole++
+	}
+	return whole
+}
