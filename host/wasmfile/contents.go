@@ -1,0 +1,184 @@
+package wasmfile
+
+// Opcodes of the instructions that an initial value can be made with.
+const (
+	opEnd       = 0x0b
+	opGlobalGet = 0x23
+	opI32Const  = 0x41
+	opI64Const  = 0x42
+	opF32Const  = 0x43
+	opF64Const  = 0x44
+	opI32Add    = 0x6a
+	opI32Mul    = 0x6c
+	opI64Add    = 0x7c
+	opI64Mul    = 0x7e
+	opRefNull   = 0xd0
+	opRefFunc   = 0xd2
+	opVector    = 0xfd
+	opV128Const = 0x0c // after opVector
+)
+
+// expr passes over an initial value: in WebAssembly 2.0 one instruction and
+// the end.
+func (d *decoder) expr() {
+	at := d.pos
+	switch op := d.byte("initial value"); op {
+	case opGlobalGet:
+		d.u32("global index")
+	case opI32Const:
+		d.skipSigned(32, "constant")
+	case opI64Const:
+		d.skipSigned(64, "constant")
+	case opF32Const:
+		d.skip(4, "constant")
+	case opF64Const:
+		d.skip(8, "constant")
+	case opRefNull:
+		d.refType()
+	case opRefFunc:
+		d.u32("function index")
+	case opVector:
+		if vector := d.u32("instruction"); vector != opV128Const {
+			d.fail(at, RuleMalformed, "vector instruction %d in an initial value, only v128.const may be: the file is damaged", vector)
+		}
+		d.skip(16, "constant")
+	default:
+		d.fail(at, RuleMalformed, "instruction 0x%02x in an initial value, only constants may be: the file is damaged", op)
+	}
+	at = d.pos
+	switch op := d.byte("end of the initial value"); {
+	case op == opEnd:
+	case op >= opI32Add && op <= opI32Mul, op >= opI64Add && op <= opI64Mul, op >= opI32Const && op <= opF64Const, op == opGlobalGet:
+		d.fail(at, RuleFeature, "an initial value that is computed is not supported, build without extended constant expressions")
+	default:
+		d.fail(at, RuleMalformed, "instruction 0x%02x in an initial value, it ends after one constant: the file is damaged", op)
+	}
+}
+
+// Flags of an element segment, which make eight kinds.
+const (
+	elementPassive  = 1 // or declared only, with elementExplicit
+	elementExplicit = 2 // names its table, where it is not passive
+	elementExprs    = 4 // entries are expressions and not function indexes
+)
+
+// elementSection passes over what tables are filled with.
+func (d *decoder) elementSection() {
+	n := d.count("element segment count", minElementSeg, maxSegments)
+	for i := 0; i < n && d.err == nil; i++ {
+		d.at("element segment", i)
+		d.elementSegment()
+	}
+}
+
+func (d *decoder) elementSegment() {
+	at := d.pos
+	flags := d.u32("flags")
+	if flags > elementPassive|elementExplicit|elementExprs {
+		d.fail(at, RuleMalformed, "flags %d are unknown: the file is damaged", flags)
+	}
+	if flags&elementPassive == 0 {
+		if flags&elementExplicit != 0 {
+			d.u32("table index")
+		}
+		d.expr()
+	}
+	typed := flags&(elementPassive|elementExplicit) != 0 // else of functions
+	if flags&elementExprs != 0 {
+		if typed {
+			d.refType()
+		}
+		d.elementEntries(minExpr, d.expr)
+		return
+	}
+	if typed {
+		at = d.pos
+		if kind := d.byte("kind"); kind != 0 {
+			d.fail(at, RuleMalformed, "kind 0x%02x, only 0 for functions is known: the file is damaged", kind)
+		}
+	}
+	d.elementEntries(1, func() { d.u32("function index") })
+}
+
+// elementEntries passes over entries that take at least least bytes each.
+func (d *decoder) elementEntries(least int, entry func()) {
+	n := d.count("entry count", least, maxElements-d.elements)
+	d.elements += n
+	for i := 0; i < n && d.err == nil; i++ {
+		entry()
+	}
+}
+
+// dataCountSection reads how many data segments will follow the code.
+func (d *decoder) dataCountSection() {
+	at := d.pos
+	d.dataCount = d.u32("data segment count")
+	d.hasDataCount = true
+	if d.dataCount > maxSegments {
+		d.fail(at, RuleLimit, "%d data segments are announced, at most %d are allowed", d.dataCount, maxSegments)
+	}
+}
+
+// dataSection passes over what memory is filled with.
+func (d *decoder) dataSection() {
+	n := d.count("data segment count", minDataSeg, maxSegments)
+	d.segments = n
+	for i := 0; i < n && d.err == nil; i++ {
+		d.at("data segment", i)
+		at := d.pos
+		switch flags := d.u32("flags"); flags {
+		case 0:
+			d.expr()
+		case 1: // copied by an instruction, and not at the start
+		case 2:
+			d.u32("memory index")
+			d.expr()
+		default:
+			d.fail(at, RuleMalformed, "flags %d are unknown: the file is damaged", flags)
+		}
+		d.skip(uint64(d.u32("length")), "contents")
+	}
+}
+
+// codeSection passes over the bodies of the functions.
+func (d *decoder) codeSection() {
+	at := d.pos
+	n := d.count("function body count", minBody, maxFunctions)
+	if defined := len(d.module.funcs) - d.importedFuncs; n != defined {
+		d.fail(at, RuleMismatch, "%d bodies for %d functions: the file is damaged", n, defined)
+	}
+	d.bodies = n
+	for i := 0; i < n && d.err == nil; i++ {
+		d.at("function", d.importedFuncs+i)
+		at := d.pos
+		size := d.u32("body size")
+		if d.need(uint64(size), "a body"); uint64(size) > maxBody {
+			d.fail(at, RuleLimit, "a body of %d bytes, at most %d are allowed: split the function", size, maxBody)
+		}
+		if d.maxResults > 1 && uint64(size)*uint64(d.maxResults) > maxBodyResults {
+			d.fail(at, RuleLimit, "a body of %d bytes where a type has %d results, their product may be %d: split the function, or return structures in memory", size, d.maxResults, maxBodyResults)
+		}
+		d.within("a body", size, d.body)
+	}
+}
+
+// body reads what locals a function has and passes over its instructions.
+func (d *decoder) body() {
+	groups := d.count("count of groups of locals", minLocals, len(d.wasm))
+	var locals uint64
+	for i := 0; i < groups && d.err == nil; i++ {
+		at := d.pos
+		locals += uint64(d.u32("number of locals"))
+		if locals > maxLocals {
+			d.fail(at, RuleLimit, "%d locals or more, at most %d are allowed: split the function", locals, maxLocals)
+		}
+		d.valType()
+	}
+	if d.locals += locals; d.locals > maxAllLocals {
+		d.fail(d.pos, RuleLimit, "more than %d locals in all functions: build with optimization", maxAllLocals)
+	}
+	if d.left() == 0 || d.wasm[d.end-1] != opEnd {
+		d.fail(d.pos, RuleMalformed, "the body does not end with an end instruction: the file is damaged")
+	}
+	d.pos = d.end
+}
