@@ -1,0 +1,157 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Attempt is all that an execution needs, as plain values.
+type Attempt struct {
+	// Digest names the prepared module, Index the definition in its manifest.
+	Digest string
+	Index  int
+
+	// What the guest can ask of its task.
+	TaskID      string
+	Name        string
+	Number      int // counted from 0
+	MaxAttempts int
+	Tags        map[string]string
+	Input       []byte
+	InputType   string
+	// Deadline is told to the guest. What stops it is the context.
+	Deadline time.Time
+
+	Limits Limits
+}
+
+// Calls is what a guest can reach beside the values of its attempt. The
+// parameters are plain values, since the call may come through a pipe.
+type Calls interface {
+	// Log keeps a line. Fields is a JSON object, or nil.
+	Log(ctx context.Context, line LogLine)
+}
+
+// LogLine is a line that a guest logged, or wrote to its standard output or
+// standard error.
+type LogLine struct {
+	Level   int // a level of package abi
+	Message string
+	Fields  []byte
+}
+
+// Outcome is how an execution ended.
+type Outcome struct {
+	// Failure is nil where the task succeeded.
+	Failure    *Failure
+	Output     []byte
+	OutputType string
+	Usage      Usage
+}
+
+// Usage is what an execution used.
+type Usage struct {
+	// Sandbox is the time in the guest: instantiation, initialisation and run.
+	Sandbox time.Duration
+	// PeakMemory is the largest size of the guest's memory, in bytes.
+	PeakMemory int64
+}
+
+// Kind sorts failures by whose doing they are.
+type Kind string
+
+// The kinds.
+const (
+	// KindError: the guest reported the failure.
+	KindError Kind = "error"
+	// KindTrap: the guest broke off.
+	KindTrap Kind = "trap"
+	// KindLimit: the guest ran into a limit, which the message names.
+	KindLimit Kind = "limit"
+	// KindStopped: the context ended.
+	KindStopped Kind = "stopped"
+	// KindHost: the host could not run the attempt.
+	KindHost Kind = "host"
+)
+
+// Failure is why an execution did not succeed.
+type Failure struct {
+	Kind Kind
+	// Message is one or more lines, Trace the guest's own account of where it
+	// was. Both are capped, and free of control characters.
+	Message   string
+	Trace     string
+	Permanent bool
+}
+
+// Limits bound an execution. The zero value of a field means its default;
+// [Limits.WithDefaults] fills them in.
+type Limits struct {
+	// Memory bounds the guest's linear memory, in bytes. Defaults to 64 MiB,
+	// at most [MaxMemory].
+	Memory int64
+	// Output bounds the result, in bytes. Defaults to 1 MiB.
+	Output int
+	// LogLine bounds a line and its fields, each, in bytes; a longer line is
+	// cut. Defaults to 8 KiB.
+	LogLine int
+	// LogTotal bounds all lines, in bytes; what comes after is dropped, and one
+	// line says so. Defaults to 1 MiB.
+	LogTotal int
+	// HostCalls bounds the calls of host functions. Defaults to 100,000.
+	HostCalls int
+}
+
+// MaxMemory is the most that an instance may be given, in bytes.
+const MaxMemory = 1 << 30
+
+// WithDefaults returns a copy in which every field has a value.
+func (l Limits) WithDefaults() Limits {
+	setDefault(&l.Memory, 64<<20)
+	setDefault(&l.Output, 1<<20)
+	setDefault(&l.LogLine, 8<<10)
+	setDefault(&l.LogTotal, 1<<20)
+	setDefault(&l.HostCalls, 100_000)
+	l.Memory = min(l.Memory, MaxMemory)
+	return l
+}
+
+func setDefault[T int | int64](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// limitError says which limit a guest ran into, and what to change.
+type limitError struct {
+	limit string
+	max   string
+	hint  string
+}
+
+func (e *limitError) Error() string {
+	return fmt.Sprintf("limit %s: the guest went over %s: %s", e.limit, e.max, e.hint)
+}
+
+// ModuleError says why a module cannot be run, and what its author can do.
+type ModuleError struct {
+	Reason string
+	Err    error
+}
+
+func (e *ModuleError) Error() string { return e.Reason }
+
+func (e *ModuleError) Unwrap() error { return e.Err }
+
+// bytesText writes a size for people.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	default:
+		return fmt.Sprintf("%d bytes", n)
+	}
+}

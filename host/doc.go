@@ -1,0 +1,22 @@
+// Package host runs guest modules. An [Engine] prepares a module once, by its
+// digest, and executes attempts in it: each in an instance of its own, under
+// [Limits], reaching nothing but the functions named in package abi and the few
+// of WASI that package wasi allows.
+//
+// It knows nothing of queues, names or databases. What drives attempts calls
+// [Engine.Execute] with plain bytes and gets plain bytes back, so that the
+// engine can as well stand behind a pipe, in another process.
+//
+// # What a module goes through
+//
+// [Engine.Prepare] reads it within bounds (package wasmfile), holds its imports
+// and exports against the contract, and compiles it. [Engine.Describe] asks it
+// for its manifest. Both take modules from strangers and answer with a
+// [*ModuleError] that says what its author can do.
+//
+// # Stopping
+//
+// A guest is stopped at its deadline, when its context ends, and at each of its
+// limits. How a running guest is made to stop is behind the interrupter; see
+// interrupt.go for what stands there today and what it cannot do.
+package host

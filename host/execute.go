@@ -1,0 +1,186 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/wasi"
+)
+
+const (
+	// describeTimeout bounds how long a module may take to declare itself.
+	describeTimeout = 10 * time.Second
+	// maxManifest bounds what it declares, in bytes.
+	maxManifest = 1 << 20
+)
+
+// Execute runs one attempt in an instance of its own, and returns how it ended.
+// The guest is stopped when ctx ends. calls is used by one goroutine, and not
+// after Execute has returned.
+func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outcome {
+	attempt.Limits = attempt.Limits.WithDefaults()
+	x := newExecution(&attempt, calls)
+	err := e.run(ctx, x, func(ctx context.Context, instance api.Module) error {
+		results, err := instance.ExportedFunction(abi.ExportRun).Call(ctx, api.EncodeI32(int32(attempt.Index)))
+		if err == nil && uint32(results[0]) != abi.RunDone && x.failure == nil {
+			x.failure = &Failure{Kind: KindError, Message: "the task failed and gave no reason"}
+		}
+		if err == nil && uint32(results[0]) == abi.RunDone {
+			x.failure = nil
+		}
+		return err
+	})
+	out := Outcome{Usage: Usage{Sandbox: x.sandbox, PeakMemory: x.peakMemory}}
+	switch {
+	case err != nil:
+		out.Failure = x.explain(ctx, err)
+	case x.failure != nil:
+		out.Failure = x.failure
+	default:
+		out.Output, out.OutputType = x.output, x.outputType
+	}
+	return out
+}
+
+// Describe returns the manifest of a prepared module, as it declares it, or a
+// *ModuleError.
+func (e *Engine) Describe(ctx context.Context, digest string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("it took longer than %v", describeTimeout))
+	defer cancel()
+	limits := Limits{Output: maxManifest}.WithDefaults()
+	x := newExecution(&Attempt{Digest: digest, Limits: limits, Deadline: time.Now().Add(describeTimeout)}, discardCalls{})
+	err := e.run(ctx, x, func(ctx context.Context, instance api.Module) error {
+		_, err := instance.ExportedFunction(abi.ExportDescribe).Call(ctx)
+		return err
+	})
+	if err != nil {
+		failure := x.explain(ctx, err)
+		return nil, &ModuleError{Reason: "it failed to declare its definitions: " + failure.Message + indented(failure.Trace), Err: err}
+	}
+	return x.output, nil
+}
+
+type discardCalls struct{}
+
+func (discardCalls) Log(context.Context, LogLine) {}
+
+// execution is the state of one call into a guest.
+type execution struct {
+	attempt *Attempt
+	calls   Calls
+	memory  memory
+	wasi    wasi.Execution
+	stdout  lineWriter
+	stderr  lineWriter
+
+	hostCalls int
+	logged    int
+	logFull   bool
+
+	output     []byte
+	outputType string
+	failure    *Failure
+	// stopped is why the host stopped the guest, nil where it did not. It is
+	// ours alone: a guest can forge the look of a stop, not this.
+	stopped error
+
+	sandbox    time.Duration
+	peakMemory int64
+}
+
+func newExecution(attempt *Attempt, calls Calls) *execution {
+	x := &execution{attempt: attempt, calls: calls, memory: memory{limit: uint64(attempt.Limits.Memory)}}
+	x.stdout = lineWriter{x: x, level: abi.LevelInfo}
+	x.stderr = lineWriter{x: x, level: abi.LevelWarn, keepTail: true}
+	x.wasi = wasi.Execution{Args: []string{"task"}, Stdout: &x.stdout, Stderr: &x.stderr}
+	return x
+}
+
+type executionKey struct{}
+
+func executionOf(ctx context.Context) *execution {
+	return ctx.Value(executionKey{}).(*execution)
+}
+
+// run makes an instance, initialises it, calls it, and closes it.
+func (e *Engine) run(ctx context.Context, x *execution, call func(context.Context, api.Module) error) (err error) {
+	m, err := e.prepared(x.attempt.Digest)
+	if err != nil {
+		return &hostError{err}
+	}
+	if m.minMemory > x.attempt.Limits.Memory {
+		return memoryLimit(x.attempt.Limits.Memory, fmt.Sprintf("it starts with %s", bytesText(m.minMemory)))
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	started := time.Now()
+	defer func() {
+		x.sandbox = time.Since(started)
+		x.stdout.flush(ctx)
+		x.stderr.flush(ctx)
+	}()
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.Join(err, fmt.Errorf("%v", p))
+		}
+	}()
+
+	guestCtx := context.WithValue(ctx, executionKey{}, x)
+	guestCtx = wasi.With(guestCtx, &x.wasi)
+	guestCtx = experimental.WithMemoryAllocator(guestCtx, &x.memory)
+	x.stdout.ctx, x.stderr.ctx = guestCtx, guestCtx
+	instance, err := e.runtime.InstantiateModule(guestCtx, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		x.peakMemory = int64(instance.Memory().Size())
+		err = errors.Join(err, instance.Close(context.WithoutCancel(ctx)))
+	}()
+	if initialize := instance.ExportedFunction(abi.ExportInitialize); initialize != nil {
+		if _, err := initialize.Call(guestCtx); err != nil {
+			return err
+		}
+	}
+	return call(guestCtx, instance)
+}
+
+// stopWith ends the guest from inside a host function.
+func (x *execution) stopWith(reason error) {
+	if x.stopped == nil {
+		x.stopped = reason
+	}
+	panic(reason) // wazero unwinds the guest and returns it from the call
+}
+
+// hostError marks what is no fault of the guest.
+type hostError struct{ error }
+
+func (e *hostError) Unwrap() error { return e.error }
+
+// log passes a line on, within the limits.
+func (x *execution) log(ctx context.Context, level int, message string, fields []byte) {
+	if x.logFull {
+		return
+	}
+	limits := x.attempt.Limits
+	if len(message) > limits.LogLine {
+		const mark = "… (cut)"
+		message = message[:max(limits.LogLine-len(mark), 0)] + mark
+	}
+	x.logged += len(message) + len(fields)
+	if x.logged > limits.LogTotal {
+		x.logFull = true
+		level, fields = abi.LevelWarn, nil
+		message = fmt.Sprintf("truncated: limit logs: the attempt logged more than %s, the rest is dropped", bytesText(int64(limits.LogTotal)))
+	}
+	x.calls.Log(ctx, LogLine{Level: level, Message: message, Fields: fields})
+}

@@ -1,0 +1,116 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// maxMessage and maxTrace bound the texts of a failure, in bytes.
+	maxMessage = 4 << 10
+	maxTrace   = 16 << 10
+)
+
+// explain turns the error of a call into a guest into a failure. It goes by
+// what the host knows for itself first, since a guest can make an error look
+// like a stop.
+func (x *execution) explain(ctx context.Context, err error) *Failure {
+	var limit *limitError
+	var host *hostError
+	trap, stack := splitTrap(err.Error())
+	trace := joinTraces(x.stderr.text(), stack)
+	code, exited := x.wasi.Exit()
+	switch {
+	case x.stopped != nil && !errors.As(x.stopped, &limit):
+		return &Failure{Kind: KindTrap, Message: x.stopped.Error(), Trace: trace}
+	case errors.As(x.stopped, &limit), errors.As(err, &limit):
+		return &Failure{Kind: KindLimit, Message: limit.Error(), Trace: trace}
+	case errors.As(err, &host):
+		return &Failure{Kind: KindHost, Message: host.Error()}
+	case ctx.Err() != nil:
+		return &Failure{Kind: KindStopped, Message: context.Cause(ctx).Error(), Trace: trace}
+	case x.memory.refused:
+		return &Failure{Kind: KindLimit, Message: memoryLimit(x.attempt.Limits.Memory, "it asked for more and gave up").Error(), Trace: trace}
+	case exited:
+		message := fmt.Sprintf("the guest exited with code %d", code)
+		if reason := reasonIn(x.stderr.text()); reason != "" {
+			message = reason
+		}
+		return &Failure{Kind: KindTrap, Message: message, Trace: trace}
+	default:
+		message := trap
+		if reason := reasonIn(x.stderr.text()); reason != "" {
+			message = reason
+		}
+		return &Failure{Kind: KindTrap, Message: message, Trace: trace}
+	}
+}
+
+func memoryLimit(limit int64, what string) *limitError {
+	return &limitError{
+		limit: "memory",
+		max:   bytesText(limit) + " (" + what + ")",
+		hint:  fmt.Sprintf("give the definition more memory (at most %s), or have it use less", bytesText(MaxMemory)),
+	}
+}
+
+// splitTrap takes wazero's error apart: what happened, and the guest's stack.
+// The host's own stack, which follows a panic of a host function, is cut.
+func splitTrap(text string) (trap, stack string) {
+	text, _, _ = strings.Cut(text, "\n\nGo runtime stack trace:")
+	trap, stack, _ = strings.Cut(text, "\nwasm stack trace:\n")
+	trap = strings.TrimSuffix(trap, " (recovered by wazero)")
+	return clean(trap, maxMessage), clean(stack, maxTrace)
+}
+
+// reasonIn finds the line in which a language runtime says why it gave up.
+func reasonIn(stderr string) string {
+	for line := range strings.Lines(stderr) {
+		for _, start := range []string{"panic: ", "fatal error: "} {
+			if strings.HasPrefix(line, start) {
+				return clean(strings.TrimSpace(line), maxMessage)
+			}
+		}
+	}
+	return ""
+}
+
+func joinTraces(stderr, stack string) string {
+	stderr = clean(strings.TrimSpace(stderr), maxTrace)
+	stack = strings.TrimRight(stack, "\n")
+	switch {
+	case stderr == "":
+		return stack
+	case stack == "":
+		return stderr
+	default:
+		return clean(stderr+"\n\nwasm stack:\n"+stack, maxTrace)
+	}
+}
+
+// clean makes a stranger's text safe to print and store: valid UTF-8, at most
+// limit bytes, and without control characters other than line ends and tabs.
+func clean(text string, limit int) string {
+	if len(text) > limit {
+		text = text[:limit]
+	}
+	text = strings.ToValidUTF8(text, string(utf8.RuneError))
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
+}
+
+// indented sets a trace off from the message before it.
+func indented(trace string) string {
+	if trace == "" {
+		return ""
+	}
+	return "\n\t" + strings.ReplaceAll(trace, "\n", "\n\t")
+}

@@ -1,0 +1,42 @@
+package host
+
+import "github.com/tetratelabs/wazero/experimental"
+
+// memory is the linear memory of one instance. wazero's own limit is one for
+// all instances of a runtime; this one is the instance's.
+type memory struct {
+	limit   uint64
+	bytes   []byte
+	refused bool
+}
+
+var (
+	_ experimental.MemoryAllocator = (*memory)(nil)
+	_ experimental.LinearMemory    = (*memory)(nil)
+)
+
+// Allocate implements [experimental.MemoryAllocator]. An instance has one
+// memory, so the allocator is the memory.
+func (m *memory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
+
+// Reallocate implements [experimental.LinearMemory]. Where it returns nil the
+// guest's memory.grow answers -1.
+func (m *memory) Reallocate(size uint64) []byte {
+	if size > m.limit {
+		m.refused = true
+		return nil
+	}
+	if size > uint64(cap(m.bytes)) {
+		// A little room ahead, so that a guest that grows page by page is not
+		// copied each time.
+		room := min(m.limit, size+size/4)
+		grown := make([]byte, size, room)
+		copy(grown, m.bytes)
+		m.bytes = grown
+	}
+	m.bytes = m.bytes[:size]
+	return m.bytes
+}
+
+// Free implements [experimental.LinearMemory].
+func (m *memory) Free() { m.bytes = m.bytes[:0:0] }
