@@ -1,0 +1,138 @@
+package riverstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+// Database is a store's own SQL. Each method is one transaction, and is safe
+// for concurrent use.
+type Database interface {
+	// Definition returns the definition of that name, or an error that is
+	// task.ErrNotFound.
+	Definition(ctx context.Context, name string) (*task.Definition, error)
+	// DefinitionNames lists every name, for suggestions.
+	DefinitionNames(ctx context.Context) ([]string, error)
+	// Insert stores tasks with their tickets, all or none, and wakes the
+	// queues. It returns the id of each: its own, or that of the earlier task
+	// that holds its idempotency key.
+	Insert(ctx context.Context, rows []*Row) ([]task.ID, error)
+	// Claim takes tickets out and starts their tasks, in the order in which
+	// they are to start. A ticket whose task is not pending is dropped.
+	Claim(ctx context.Context, params ClaimParams) ([]*Claim, error)
+	// Finish stores the ends of attempts, with the next tickets. It reports
+	// for each whether it was stored: not, where the task has moved on.
+	Finish(ctx context.Context, ends []*End) (stored []bool, err error)
+	// AppendLogs stores log lines of running attempts. Lines of an attempt
+	// that no longer owns its task are dropped.
+	AppendLogs(ctx context.Context, lines []LogLine) error
+}
+
+// Row is a task to insert.
+type Row struct {
+	ID             task.ID
+	Definition     *task.Definition
+	Args           []byte
+	ArgsType       string
+	Tags           map[string]string
+	Source         task.Source
+	IdempotencyKey string
+	Priority       int
+	Timeout        time.Duration
+	// Delay or RunAt postpone the first attempt; with neither it is due now,
+	// by the database's clock.
+	Delay time.Duration
+	RunAt time.Time
+}
+
+// ClaimParams says what to claim.
+type ClaimParams struct {
+	// Node is who claims.
+	Node string
+	// Queue is the queue to take from, and Kinds the kinds that may be taken.
+	Queue string
+	Kinds []string
+	// Limit is the number of free slots.
+	Limit int
+}
+
+// Claim is a started attempt.
+type Claim struct {
+	Ticket    Ticket
+	Execution task.Execution
+	Retry     RetryPolicy
+	// StartedAt is when the attempt was claimed, by the database's clock.
+	StartedAt time.Time
+}
+
+// Ticket is what River knows of a waiting task.
+type Ticket struct {
+	ID          int64
+	Kind        string
+	Queue       string
+	Priority    int
+	CreatedAt   time.Time
+	ScheduledAt time.Time
+}
+
+// RetryPolicy is a task's own copy of its definition's choices.
+type RetryPolicy struct {
+	Delay    time.Duration
+	Backoff  float64
+	MaxDelay time.Duration
+}
+
+// End is how an attempt ended, and what becomes of its task.
+type End struct {
+	ID    task.ID
+	Lease int64
+	// Attempt is the number of the attempt that ended.
+	Attempt int
+	// Status is the task's next state. Pending asks for a ticket.
+	Status task.Status
+	// Outcome is the attempt's own: success, failed, interrupted or cancelled.
+	Outcome task.Status
+	// GiveBack returns the attempt to the task, and the ticket keeps the place
+	// that the task had.
+	GiveBack bool
+	// Wait is how long after now the next attempt is due, where the attempt
+	// was not given back.
+	Wait       time.Duration
+	Result     []byte
+	ResultType string
+	Failure    *task.Failure
+	Usage      task.Usage
+	// Elapsed is the attempt's run time by this process's clock.
+	Elapsed time.Duration
+	// Logs are the lines that were not yet stored.
+	Logs []LogLine
+}
+
+// LogLine is a line of an attempt that is being stored.
+type LogLine struct {
+	Task  task.ID
+	Lease int64
+	task.LogEntry
+}
+
+// Queue names the River queue of an executor.
+func Queue(executor task.Executor) string { return string(executor) }
+
+// wasmKind is the River kind of every module's tasks.
+const wasmKind = "wasm"
+
+// Kind names the River kind of a definition's tickets: one for all modules,
+// whose code can be fetched by any node, and one for each Go function, which a
+// node has or has not.
+func Kind(executor task.Executor, name string) string {
+	if executor == task.Wasm {
+		return wasmKind
+	}
+	return "go:" + name
+}
+
+// RiverPriority turns a priority, of which 10 is the highest, into River's, of
+// which 1 is.
+func RiverPriority(priority int) int { return task.MaxPriority + 1 - priority }

@@ -1,0 +1,192 @@
+package riverstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+const (
+	// enqueueBatch bounds how many single calls share a transaction.
+	enqueueBatch = 200
+	// insertTimeout bounds a shared transaction, which belongs to no caller.
+	insertTimeout = 30 * time.Second
+)
+
+// Enqueuer checks requests and inserts them. Single requests of concurrent
+// callers share transactions.
+type Enqueuer struct {
+	db          Database
+	definitions *definitions
+	group       *group[*insertion]
+}
+
+// insertion is one caller's wait for a shared transaction.
+type insertion struct {
+	row  *Row
+	id   task.ID
+	done chan error
+}
+
+// NewEnqueuer returns an Enqueuer for db. It starts nothing.
+func NewEnqueuer(db Database) *Enqueuer {
+	e := &Enqueuer{db: db, definitions: newDefinitions(db)}
+	e.group = newGroup(enqueueBatch, e.flush)
+	return e
+}
+
+// Forget drops what is remembered of definitions, after they have changed.
+func (e *Enqueuer) Forget() { e.definitions.forget() }
+
+// Enqueue stores one request and returns its id, once it is durable. Where ctx
+// ends first, the task may or may not have been stored: repeat the call with
+// an idempotency key to find out.
+func (e *Enqueuer) Enqueue(ctx context.Context, request task.Request) (task.ID, error) {
+	row, err := e.Prepare(ctx, request)
+	if err != nil {
+		return task.ID{}, err
+	}
+	call := &insertion{row: row, done: make(chan error, 1)}
+	e.group.add(call)
+	select {
+	case err := <-call.done:
+		return call.id, err
+	case <-ctx.Done():
+		return task.ID{}, fmt.Errorf("enqueue %s: %w", request.Name, context.Cause(ctx))
+	}
+}
+
+// EnqueueMany stores all requests in one transaction, or none.
+func (e *Enqueuer) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
+	rows := make([]*Row, len(requests))
+	for i, request := range requests {
+		row, err := e.Prepare(ctx, request)
+		if err != nil {
+			return nil, fmt.Errorf("request %d: %w", i, err)
+		}
+		rows[i] = row
+	}
+	return e.db.Insert(ctx, rows)
+}
+
+// Wait returns when no shared transaction is under way, or when ctx ends.
+func (e *Enqueuer) Wait(ctx context.Context) error { return e.group.wait(ctx) }
+
+func (e *Enqueuer) flush(batch []*insertion) {
+	ctx, cancel := context.WithTimeout(context.Background(), insertTimeout)
+	defer cancel()
+	rows := make([]*Row, len(batch))
+	for i, call := range batch {
+		rows[i] = call.row
+	}
+	ids, err := e.db.Insert(ctx, rows)
+	if err != nil && len(batch) > 1 {
+		// One bad row must not fail its neighbours.
+		for i := range batch {
+			e.flush(batch[i : i+1])
+		}
+		return
+	}
+	for i, call := range batch {
+		if err == nil {
+			call.id = ids[i]
+		}
+		call.done <- err
+	}
+}
+
+// Prepare checks a request against its definition and gives it an id.
+func (e *Enqueuer) Prepare(ctx context.Context, request task.Request) (*Row, error) {
+	if err := request.Validate(); err != nil {
+		return nil, err
+	}
+	def, err := e.definitions.get(ctx, request.Name)
+	if err != nil {
+		return nil, err
+	}
+	args, argsType, err := def.checkArgs(request.Args, request.ArgsType)
+	if err != nil {
+		return nil, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make a task id: %w", err)
+	}
+	row := &Row{
+		ID:             task.ID(id),
+		Definition:     def.Definition,
+		Args:           args,
+		ArgsType:       argsType,
+		Tags:           request.Tags,
+		Source:         request.Source,
+		IdempotencyKey: request.IdempotencyKey,
+		Priority:       request.Priority,
+		Timeout:        request.Timeout,
+		Delay:          request.Delay,
+		RunAt:          request.RunAt,
+	}
+	if row.Source == "" {
+		row.Source = task.Manual
+	}
+	if row.Priority == 0 {
+		row.Priority = def.Options.Priority
+	}
+	if row.Timeout == 0 {
+		row.Timeout = def.Options.Timeout
+	}
+	return row, nil
+}
+
+// contentJSON is the type of arguments that name none.
+const contentJSON = "application/json"
+
+// checkArgs returns the arguments to store, or says what is wrong with them.
+func (d *definition) checkArgs(args []byte, argsType string) ([]byte, string, error) {
+	if argsType == "" {
+		argsType = contentJSON
+	}
+	if argsType != contentJSON {
+		if d.schema != nil {
+			return nil, "", d.argumentError(fmt.Sprintf("are %s, but the task takes %s", argsType, contentJSON))
+		}
+		return args, argsType, nil
+	}
+	if len(args) == 0 && d.schema != nil {
+		args = []byte("{}")
+	}
+	if len(args) == 0 {
+		return args, argsType, nil
+	}
+	if !json.Valid(args) {
+		return nil, "", d.argumentError("are not valid JSON")
+	}
+	if d.schema == nil {
+		return args, argsType, nil
+	}
+	if problems := d.schema.Check(args); len(problems) > 0 {
+		return nil, "", &task.ArgumentError{Name: d.Name, Problems: problems}
+	}
+	return args, argsType, nil
+}
+
+func (d *definition) argumentError(problem string) error {
+	return &task.ArgumentError{Name: d.Name, Problems: []task.ArgumentProblem{{Problem: problem}}}
+}
+
+// unknownName turns a missing definition into an error that suggests others.
+func unknownName(ctx context.Context, db Database, name string, err error) error {
+	if !errors.Is(err, task.ErrNotFound) {
+		return err
+	}
+	names, listErr := db.DefinitionNames(ctx)
+	if listErr != nil {
+		return listErr
+	}
+	return &task.UnknownNameError{Name: name, Near: near(name, names)}
+}

@@ -1,0 +1,122 @@
+package modules
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+// MaxBytes bounds an uploaded module.
+const MaxBytes = 64 << 20
+
+// Version is one uploaded version of a module.
+type Version struct {
+	// Module is the module's name, Version its number: 1, 2, 3…
+	Module  string `json:"module"`
+	Version int    `json:"version"`
+	// Digest is the sha256 of the bytes, in hexadecimal; Bytes their number.
+	Digest string `json:"digest"`
+	Bytes  int64  `json:"bytes"`
+	// SDK is what the module says that it was built with.
+	SDK string `json:"sdk,omitempty"`
+	// Live is set on the version that new tasks run.
+	Live        bool              `json:"live"`
+	CreatedAt   time.Time         `json:"created_at"`
+	Definitions []task.Definition `json:"definitions"`
+}
+
+// Store keeps modules. Each method is one transaction.
+type Store interface {
+	// PutVersion stores a version under the next number and makes it live. A
+	// version of the module with the same digest is made live again in place
+	// of storing it twice. It returns a *task.ConflictError where another
+	// module or a Go function has one of the definitions' names.
+	PutVersion(ctx context.Context, version Version, wasm []byte) (*Version, error)
+	// LiveVersions lists the live version of each module, by name.
+	LiveVersions(ctx context.Context) ([]Version, error)
+	// Versions lists a module's versions, newest first. It returns
+	// task.ErrNotFound where there is no such module.
+	Versions(ctx context.Context, module string) ([]Version, error)
+	// Wasm returns the bytes with that digest.
+	Wasm(ctx context.Context, digest string) ([]byte, error)
+}
+
+// Inspector looks into a module's bytes.
+type Inspector interface {
+	// Inspect checks that a module can be run and returns its manifest. It
+	// returns a *RejectedError where the module is at fault.
+	Inspect(ctx context.Context, digest string, wasm []byte) (manifest []byte, err error)
+}
+
+// RejectedError says why a module was not taken.
+type RejectedError struct {
+	Reason string
+}
+
+func (e *RejectedError) Error() string { return "the module was rejected: " + e.Reason }
+
+// Library pushes and finds modules. It is safe for concurrent use.
+type Library struct {
+	store     Store
+	inspector Inspector
+	changed   func()
+}
+
+// NewLibrary returns a library over a store. changed is called after a push.
+func NewLibrary(store Store, inspector Inspector, changed func()) *Library {
+	return &Library{store: store, inspector: inspector, changed: changed}
+}
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// Push verifies a module, stores it as the next version of its name and makes
+// that version live: tasks that are enqueued from now on run it, and those that
+// wait keep the version that they were enqueued with. Pushing the bytes of an
+// earlier version makes that version live again. It returns a *RejectedError
+// where the module is at fault, a *task.ConflictError where a definition's name
+// is taken.
+func (l *Library) Push(ctx context.Context, name string, wasm []byte) (*Version, error) {
+	if !namePattern.MatchString(name) {
+		return nil, &task.InvalidError{Field: "name", Problem: fmt.Sprintf("%.80q must be 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit", name)}
+	}
+	if len(wasm) > MaxBytes {
+		return nil, &task.InvalidError{Field: "module", Problem: fmt.Sprintf("is %d bytes, at most %d are allowed", len(wasm), MaxBytes), TooLarge: true}
+	}
+	digest := Digest(wasm)
+	manifest, err := l.inspector.Inspect(ctx, digest, wasm)
+	if err != nil {
+		return nil, err
+	}
+	version := Version{Module: name, Digest: digest, Bytes: int64(len(wasm))}
+	version.SDK, version.Definitions, err = ReadManifest(manifest)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := l.store.PutVersion(ctx, version, wasm)
+	if err != nil {
+		return nil, fmt.Errorf("store module %s: %w", name, err)
+	}
+	l.changed()
+	return stored, nil
+}
+
+// List returns the live version of each module, by name.
+func (l *Library) List(ctx context.Context) ([]Version, error) {
+	return l.store.LiveVersions(ctx)
+}
+
+// Versions returns a module's versions, newest first, or task.ErrNotFound.
+func (l *Library) Versions(ctx context.Context, module string) ([]Version, error) {
+	return l.store.Versions(ctx, module)
+}
+
+// Digest is the name of bytes: their sha256 in hexadecimal.
+func Digest(wasm []byte) string {
+	sum := sha256.Sum256(wasm)
+	return hex.EncodeToString(sum[:])
+}

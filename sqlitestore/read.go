@@ -1,0 +1,136 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+// taskColumns are those of a task.Task, in the order of scanTask.
+const taskColumns = `id, name, status, executor, module, module_version, module_digest,
+    priority, tags, source, created_at, run_at, due_at, started_at, ended_at,
+    attempt, max_attempts, timeout, requeue_on_interrupt, crashes,
+    error, cause, trace, result_type, coalesce(length(result), 0), length(args),
+    node, idempotency_key, retried_from, resolved_by`
+
+type scanner interface{ Scan(dest ...any) error }
+
+// scanTask reads taskColumns, and what stands behind them into more.
+func scanTask(row scanner, t *task.Task, more ...any) error {
+	var (
+		id, retriedFrom, resolvedBy                                             []byte
+		module, digest, errText, cause, trace, resultType, node, idempotencyKey sql.NullString
+		version, startedAt, endedAt                                             sql.NullInt64
+		tags                                                                    string
+		createdAt, runAt, dueAt, timeout                                        int64
+	)
+	err := row.Scan(append([]any{
+		&id, &t.Name, &t.Status, &t.Executor, &module, &version, &digest,
+		&t.Priority, &tags, &t.Source, &createdAt, &runAt, &dueAt, &startedAt, &endedAt,
+		&t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
+		&errText, &cause, &trace, &resultType, &t.ResultBytes, &t.ArgsBytes,
+		&node, &idempotencyKey, &retriedFrom, &resolvedBy,
+	}, more...)...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(tags), &t.Tags); err != nil {
+		return fmt.Errorf("read the tags of a task: %w", err)
+	}
+	t.ID = toID(id)
+	if module.Valid {
+		t.Module = &task.ModuleRef{Name: module.String, Version: int(version.Int64), Digest: digest.String}
+	}
+	t.CreatedAt, t.RunAt = fromMicros(createdAt), fromMicros(runAt)
+	if t.Status == task.Pending {
+		next := fromMicros(dueAt)
+		t.NextAttemptAt = &next
+	}
+	t.StartedAt, t.EndedAt = fromNullMicros(startedAt), fromNullMicros(endedAt)
+	t.Timeout = time.Duration(timeout) * time.Microsecond
+	t.Error, t.Cause, t.Trace = errText.String, task.Cause(cause.String), trace.String
+	t.ResultType, t.Node, t.IdempotencyKey = resultType.String, node.String, idempotencyKey.String
+	t.RetriedFrom, t.ResolvedBy = optionalID(retriedFrom), optionalID(resolvedBy)
+	return nil
+}
+
+func optionalID(raw []byte) *task.ID {
+	if raw == nil {
+		return nil
+	}
+	id := toID(raw)
+	return &id
+}
+
+// Task returns a task, or task.ErrNotFound.
+func (s *Store) Task(ctx context.Context, id task.ID) (*task.Task, error) {
+	t := new(task.Task)
+	err := scanTask(s.read.QueryRowContext(ctx, "SELECT "+taskColumns+" FROM task WHERE id = ?", id[:]), t)
+	if err != nil {
+		return nil, notFound(err, "task", id)
+	}
+	return t, nil
+}
+
+// Result returns what a task returned, with its content type. It returns
+// task.ErrNotFinished while the task has not ended, the task's *task.Failure
+// where it ended without success, and task.ErrNotFound.
+func (s *Store) Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error) {
+	var status task.Status
+	var kind, message, cause, trace sql.NullString
+	err = s.read.QueryRowContext(ctx, "SELECT status, result, result_type, error, cause, trace FROM task WHERE id = ?", id[:]).
+		Scan(&status, &result, &kind, &message, &cause, &trace)
+	switch {
+	case err != nil:
+		return nil, "", notFound(err, "task", id)
+	case !status.Terminal():
+		return nil, "", fmt.Errorf("task %s is %s: %w", id, status, task.ErrNotFinished)
+	case status != task.Success:
+		return nil, "", &task.Failure{Cause: task.Cause(cause.String), Message: message.String, Trace: trace.String}
+	}
+	return result, kind.String, nil
+}
+
+// Logs returns up to limit lines of a task after the line with that Seq, 0 for
+// the first. It returns task.ErrNotFound where there is no such task.
+func (s *Store) Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error) {
+	var one int
+	if err := s.read.QueryRowContext(ctx, "SELECT 1 FROM task WHERE id = ?", id[:]).Scan(&one); err != nil {
+		return nil, notFound(err, "task", id)
+	}
+	rows, err := s.read.QueryContext(ctx, `
+		SELECT seq, attempt, at, level, message, fields FROM task_log
+		WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?`, id[:], after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	entries := []task.LogEntry{}
+	for rows.Next() {
+		var entry task.LogEntry
+		var at int64
+		var fields sql.NullString
+		if err := rows.Scan(&entry.Seq, &entry.Attempt, &at, &entry.Level, &entry.Message, &fields); err != nil {
+			return nil, err
+		}
+		entry.Time = fromMicros(at)
+		if fields.Valid {
+			entry.Fields = json.RawMessage(fields.String)
+		}
+		entries = append(entries, entry)
+	}
+	return entries, rows.Err()
+}
+
+// notFound names what was looked for.
+func notFound(err error, what string, which any) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%s %v: %w", what, which, task.ErrNotFound)
+	}
+	return fmt.Errorf("read %s %v: %w", what, which, err)
+}

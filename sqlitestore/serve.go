@@ -1,0 +1,194 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+
+	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/task"
+)
+
+// pollInterval is how often tickets are looked for: the precision of delays and
+// retries, and how soon a task that another process enqueued is found.
+const pollInterval = 50 * time.Millisecond
+
+// ServeConfig says how tasks are worked.
+type ServeConfig = riverstore.ServeConfig
+
+// serving is what a started store holds.
+type serving struct {
+	store  *Store
+	lock   *flock.Flock
+	runner *riverstore.Runner
+	node   string
+}
+
+// Start locks the file, takes up what an earlier process left running, and
+// begins to work tasks with handler. ctx bounds the start only. It returns an
+// error at once where another process works the file.
+func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeConfig) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return task.ErrStopped
+	case s.serving != nil:
+		return errors.New("the store has been started already")
+	}
+	lock, err := lockFile(s.path + ".lock")
+	if err != nil {
+		return err
+	}
+	serving := &serving{store: s, lock: lock, node: config.Node}
+	if err := serving.start(ctx, handler, config); err != nil {
+		return errors.Join(fmt.Errorf("work the database %s: %w", s.path, err), lock.Close())
+	}
+	s.serving = serving
+	return nil
+}
+
+// Stop claims nothing more, lets attempts finish until ctx ends, then cancels
+// the rest, waits for them, stores how they ended, and unlocks the file. It
+// tolerates a store that was not started. The file stays open.
+func (s *Store) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	serving := s.serving
+	s.serving = nil
+	s.mu.Unlock()
+	if serving == nil {
+		return nil
+	}
+	return serving.stop(ctx)
+}
+
+// lockFile takes the lock that the worker of a file holds. The operating
+// system gives it back however the process ends.
+func lockFile(path string) (*flock.Flock, error) {
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the database: %w", err)
+	}
+	if !locked {
+		holder := "another process"
+		if text, err := os.ReadFile(path); err == nil && len(text) > 0 {
+			holder = "process " + strings.TrimSpace(string(text))
+		}
+		return nil, fmt.Errorf("the database is being worked by %s, which holds %s: stop it, or choose another database", holder, path)
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the database: %w", err), lock.Close())
+	}
+	return lock, nil
+}
+
+func (v *serving) start(ctx context.Context, handler task.Handler, config ServeConfig) error {
+	if err := v.store.replaceFunctions(ctx, config.Functions); err != nil {
+		return err
+	}
+	if err := v.store.endOrphans(ctx); err != nil {
+		return err
+	}
+	if err := v.store.putNode(ctx, config); err != nil {
+		return err
+	}
+	var err error
+	v.runner, err = riverstore.NewRunner(riversqlite.New(v.store.write), v.store, handler, riverstore.RunnerConfig{
+		ServeConfig:  config,
+		PollInterval: pollInterval,
+		Bus:          v.store.bus,
+		Logger:       v.store.logger,
+	})
+	if err != nil {
+		return err
+	}
+	return v.runner.Start(ctx)
+}
+
+func (v *serving) stop(ctx context.Context) error {
+	err := v.runner.Stop(ctx)
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, nodeErr := v.store.write.ExecContext(cleanup, "DELETE FROM node WHERE id = ?", v.node)
+	return errors.Join(err, nodeErr, v.lock.Close())
+}
+
+// endOrphans ends the attempts of a process that died: whatever is running
+// while nobody holds the lock.
+func (s *Store) endOrphans(ctx context.Context) error {
+	ends, err := s.orphans(ctx)
+	if err != nil || len(ends) == 0 {
+		return err
+	}
+	stored, err := s.Finish(ctx, ends)
+	if err != nil {
+		return err
+	}
+	counts := make(map[task.Status]int)
+	for i, end := range ends {
+		if stored[i] {
+			counts[end.Status]++
+		}
+	}
+	s.logger.WarnContext(ctx, "an earlier process died while it ran tasks",
+		slog.Int("requeued", counts[task.Pending]), slog.Int("interrupted", counts[task.Interrupted]), slog.Int("failed", counts[task.Failed]))
+	_, err = s.write.ExecContext(ctx, "DELETE FROM node")
+	return err
+}
+
+func (s *Store) orphans(ctx context.Context) ([]*riverstore.End, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+taskColumns+", lease FROM task WHERE status = 'running' ORDER BY due_at, id")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ends []*riverstore.End
+	for rows.Next() {
+		var t task.Task
+		var lease int64
+		if err := scanTask(rows, &t, &lease); err != nil {
+			return nil, err
+		}
+		ends = append(ends, riverstore.Crashed(&t, lease))
+	}
+	return ends, rows.Err()
+}
+
+func (s *Store) putNode(ctx context.Context, config ServeConfig) error {
+	capacity, err := json.Marshal(config.Slots)
+	if err != nil {
+		return err
+	}
+	at := micros(now())
+	_, err = s.write.ExecContext(ctx, "INSERT INTO node (id, started_at, heartbeat_at, version, capacity) VALUES (?, ?, ?, ?, ?)",
+		config.Node, at, at, config.Version, string(capacity))
+	return err
+}
+
+// replaceFunctions declares this program's Go functions, and no others.
+func (s *Store) replaceFunctions(ctx context.Context, functions []task.Definition) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM definition WHERE module IS NULL"); err != nil {
+			return err
+		}
+		for i := range functions {
+			if err := insertDefinition(ctx, tx, &functions[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.Forget()
+	return err
+}

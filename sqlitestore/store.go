@@ -1,0 +1,202 @@
+// Package sqlitestore keeps tasks and modules in one SQLite file, using River.
+// It is the store to begin with: there is nothing to install.
+//
+// Any number of processes may [Open] a file and enqueue into it. One of them
+// may [Store.Start] to work its tasks: that one holds a lock on the file.
+//
+// Every change is committed with synchronous=FULL: what was acknowledged
+// survives the death of the process and of the machine. Concurrent callers
+// share commits, so that costs little under load.
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the database driver "sqlite"
+
+	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/task"
+)
+
+// readers is how many connections serve reads beside the one that writes.
+const readers = 4
+
+// Config says which file to open.
+type Config struct {
+	// Path is the database file. It is made, readable by its owner only, if
+	// it does not exist; its directory must exist.
+	Path string
+	// Logger takes what the store has to report. Defaults to none.
+	Logger *slog.Logger
+}
+
+// Store is an open file. It is safe for concurrent use.
+type Store struct {
+	*riverstore.Enqueuer
+
+	path   string
+	logger *slog.Logger
+	write  *sql.DB // one connection: SQLite has one writer at a time
+	read   *sql.DB
+	stmts  statements
+	bus    *riverstore.Bus
+
+	mu      sync.Mutex
+	serving *serving // nil unless started
+	closed  bool
+}
+
+// Open opens a file, makes it where there is none, and brings its tables up to
+// date. ctx bounds that work. The caller must Close the store.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	path, err := filepath.Abs(config.Path)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := create(path); err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, logger: config.Logger, bus: riverstore.NewBus()}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), s.Close())
+	}
+	s.Enqueuer = riverstore.NewEnqueuer(s)
+	return s, nil
+}
+
+// create makes an empty file that only its owner may read: SQLite would make
+// one that everybody may.
+func create(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("open the database %s: its directory does not exist: make it, or choose another file", path)
+	}
+	if err != nil {
+		return fmt.Errorf("open the database: %w: choose a file that can be written", err)
+	}
+	return file.Close()
+}
+
+func (s *Store) open(ctx context.Context) error {
+	if err := migrate(ctx, s.path); err != nil {
+		return err
+	}
+	var err error
+	if s.write, err = connect(s.path, 1); err != nil {
+		return err
+	}
+	if s.read, err = connect(s.path, readers, "query_only(1)"); err != nil {
+		return err
+	}
+	return s.stmts.prepare(ctx, s.write)
+}
+
+// connect opens a pool. WAL lets reads go on beside the writer;
+// _txlock=immediate takes the write lock at BEGIN, where waiting for it is
+// possible, and not at the first write, where it is not.
+func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {
+	query := url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": append([]string{
+			"busy_timeout(5000)",
+			"journal_mode(WAL)",
+			"synchronous(FULL)",
+			"foreign_keys(1)",
+		}, pragmas...),
+	}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxLifetime(0)
+	return db, nil
+}
+
+// Close stops serving without waiting for attempts, if [Store.Stop] was not
+// called, and closes the file. It tolerates being called again.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	closed, serving := s.closed, s.serving
+	s.closed, s.serving = true, nil
+	s.mu.Unlock()
+	if closed {
+		return nil
+	}
+	var errs []error
+	if serving != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		errs = append(errs, serving.stop(ctx))
+	}
+	if s.Enqueuer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		errs = append(errs, s.Wait(ctx))
+	}
+	s.stmts.close()
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// inTx runs f in a transaction of the writing connection.
+func (s *Store) inTx(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+// now is the database's clock, which for a file is this machine's.
+func now() time.Time { return time.Now().UTC() }
+
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+func fromMicros(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+func fromNullMicros(us sql.NullInt64) *time.Time {
+	if !us.Valid {
+		return nil
+	}
+	t := fromMicros(us.Int64)
+	return &t
+}
+
+// riverTime is how River's SQLite driver writes times: text that sorts.
+func riverTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }
+
+// nullable turns an empty text into NULL.
+func nullable(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+func toID(raw []byte) (id task.ID) {
+	copy(id[:], raw)
+	return id
+}
