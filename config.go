@@ -1,0 +1,97 @@
+package taskhost
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+// Config says how a [Host] works. The zero value works: it keeps tasks in the
+// file taskhost.db of the current directory.
+type Config struct {
+	// Database is the path of the SQLite file. It is made if it does not
+	// exist; its directory must. Defaults to "taskhost.db".
+	Database string
+	// CacheDir keeps compiled modules, so that a restart need not compile them
+	// again. It holds executable code: nobody else may be able to write there.
+	// It is made if it does not exist. Defaults to none.
+	CacheDir string
+	// Logger takes what the host has to report. Arguments, results and task
+	// logs are never written to it. Defaults to none.
+	Logger *slog.Logger
+
+	// MaxConcurrentTasks bounds the Go functions of executor async that run at
+	// once. Defaults to 10,000, which is also the most.
+	MaxConcurrentTasks int
+	// MaxSyncThreads bounds those of executor thread. Defaults to the number
+	// of processors and 4, at most 32.
+	MaxSyncThreads int
+	// MaxWasmWorkers bounds the guests that run at once. Defaults to four for
+	// each processor, at least 8. Each may use the memory that its definition
+	// allows.
+	MaxWasmWorkers int
+
+	// ShutdownTimeout is how long [Host.Run] lets attempts finish before it
+	// interrupts them. Defaults to 30 seconds.
+	ShutdownTimeout time.Duration
+	// LogFlushInterval is how often the lines that running tasks log are
+	// stored. A crash loses at most that much of them. Defaults to 100
+	// milliseconds.
+	LogFlushInterval time.Duration
+}
+
+// maxSlots is the most attempts of one executor that River can have at once.
+const maxSlots = 10_000
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Database, "taskhost.db")
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&c.MaxConcurrentTasks, maxSlots)
+	setDefault(&c.MaxSyncThreads, min(32, runtime.NumCPU()+4))
+	setDefault(&c.MaxWasmWorkers, max(8, 4*runtime.NumCPU()))
+	setDefault(&c.ShutdownTimeout, 30*time.Second)
+	setDefault(&c.LogFlushInterval, 100*time.Millisecond)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c Config) validate() error {
+	for _, slots := range []struct {
+		name  string
+		value int
+	}{
+		{"MaxConcurrentTasks", c.MaxConcurrentTasks},
+		{"MaxSyncThreads", c.MaxSyncThreads},
+		{"MaxWasmWorkers", c.MaxWasmWorkers},
+	} {
+		if slots.value < 1 || slots.value > maxSlots {
+			return fmt.Errorf("taskhost: Config.%s must be from 1 to %d, is %d", slots.name, maxSlots, slots.value)
+		}
+	}
+	if c.ShutdownTimeout < 0 {
+		return fmt.Errorf("taskhost: Config.ShutdownTimeout must not be negative, is %v", c.ShutdownTimeout)
+	}
+	if c.LogFlushInterval < time.Millisecond {
+		return fmt.Errorf("taskhost: Config.LogFlushInterval must be at least 1ms, is %v", c.LogFlushInterval)
+	}
+	return nil
+}
+
+func (c Config) slots() map[task.Executor]int {
+	return map[task.Executor]int{
+		task.Async:  c.MaxConcurrentTasks,
+		task.Thread: c.MaxSyncThreads,
+		task.Wasm:   c.MaxWasmWorkers,
+	}
+}

@@ -1,0 +1,30 @@
+// Package taskhost embeds a task runner in a Go program.
+//
+// A [Host] runs named tasks: WebAssembly modules, each attempt in a sandbox
+// whose state is fresh, or Go functions of the program. Tasks are durable: once
+// an enqueue has returned an id, the task survives the death of the process and
+// is run, retried and recorded. They are kept in one SQLite file.
+//
+// Most programs call [New], [Register], [Host.Start], [Host.Enqueue] and
+// [Host.Stop]; a server calls [Host.Run] in place of the last two.
+//
+// # Where to go next
+//
+//   - What a task is, its states, options and errors: package task.
+//   - Writing a task in Go for the sandbox: package guest, in guest-sdk. In
+//     another language: docs/abi.md.
+//   - Serving tasks over HTTP: package httpapi, and the command taskhost.
+//   - A program that only enqueues: package sqlitestore, which links no
+//     WebAssembly runtime.
+//
+// # Ownership
+//
+// A Host owns its database handles, its goroutines and its WebAssembly runtime,
+// and frees them in [Host.Stop]. Its methods are safe for concurrent use.
+//
+// # Trust
+//
+// Today guests run in the program's own process, and a guest that is built to
+// do so can still hold a processor past its deadline. Run modules that you
+// trust. RATIONALE.md says which walls are to come.
+package taskhost

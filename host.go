@@ -1,0 +1,287 @@
+package taskhost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/sqlitestore"
+	"github.com/taskhost/taskhost/task"
+)
+
+// Host runs tasks.
+//
+//	h, err := taskhost.New(ctx, taskhost.Config{})
+//	if err != nil { … }
+//	defer h.Stop(ctx)
+//	greet, err := taskhost.Register(h, "greet", greet, task.Options{Retries: 3})
+//	err = h.Start(ctx)
+//	id, err := greet.Enqueue(ctx, "world", task.EnqueueOptions{})
+type Host struct {
+	config  Config
+	store   store
+	engine  *host.Engine
+	library *modules.Library
+
+	mu        sync.Mutex
+	functions map[string]*function
+	state     state
+	stopped   chan struct{} // closed when a stop is complete
+	stopErr   error
+	// hasten ends when a caller of Stop has waited long enough.
+	hasten     context.Context
+	hastenStop context.CancelFunc
+}
+
+type state int
+
+const (
+	created state = iota
+	started
+	stopping
+)
+
+// EnqueueOptions are the choices of one call of [Host.Enqueue].
+type EnqueueOptions = task.EnqueueOptions
+
+// store is what a Host needs of a database.
+type store interface {
+	enqueuer
+	reader
+	modules.Store
+	credentials
+	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
+	Stop(ctx context.Context) error
+	Close() error
+}
+
+type enqueuer interface {
+	Enqueue(ctx context.Context, request task.Request) (task.ID, error)
+	EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error)
+	Forget()
+}
+
+type reader interface {
+	Task(ctx context.Context, id task.ID) (*task.Task, error)
+	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
+	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
+	Definitions(ctx context.Context) ([]task.Definition, error)
+}
+
+type credentials interface {
+	PutToken(ctx context.Context, name, secret string) error
+	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
+}
+
+var _ store = (*sqlitestore.Store)(nil)
+
+// New returns a host with its database open and up to date. It starts nothing:
+// tasks can be enqueued, and run once [Host.Start] is called. ctx bounds the
+// opening only. The caller must Stop the host, started or not.
+func New(ctx context.Context, config Config) (*Host, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	store, err := sqlitestore.Open(ctx, sqlitestore.Config{Path: config.Database, Logger: config.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("taskhost: %w", err)
+	}
+	engine, err := host.New(ctx, host.Config{CacheDir: config.CacheDir})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("taskhost: %w", err), store.Close())
+	}
+	h := &Host{
+		config:    config,
+		store:     store,
+		engine:    engine,
+		functions: make(map[string]*function),
+		stopped:   make(chan struct{}),
+	}
+	h.library = modules.NewLibrary(store, inspector{engine}, store.Forget)
+	h.hasten, h.hastenStop = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Start begins to run tasks. It takes up what an earlier process left: waiting
+// tasks run, and those that were running when it died are run again or end as
+// interrupted, as their definitions say. ctx bounds the start only. Starting
+// twice is the same as once; starting a stopped host is [task.ErrStopped].
+func (h *Host) Start(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch h.state {
+	case started:
+		return nil
+	case stopping:
+		return task.ErrStopped
+	}
+	node, err := nodeName()
+	if err != nil {
+		return err
+	}
+	definitions := make([]task.Definition, 0, len(h.functions))
+	for _, f := range h.functions {
+		definitions = append(definitions, f.definition)
+	}
+	err = h.store.Start(ctx, &runner{host: h}, riverstore.ServeConfig{
+		Node:        node,
+		Version:     Version(),
+		Slots:       h.config.slots(),
+		Functions:   definitions,
+		LogInterval: h.config.LogFlushInterval,
+	})
+	if err != nil {
+		return fmt.Errorf("taskhost: %w", err)
+	}
+	h.state = started
+	h.config.Logger.InfoContext(ctx, "taskhost started", slog.String("node", node),
+		slog.String("database", h.config.Database), slog.Int("wasm_slots", h.config.MaxWasmWorkers))
+	return nil
+}
+
+// nodeName is different at each start, since a claim is its node's.
+func nodeName() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("taskhost: name the node: %w", err)
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unnamed"
+	}
+	return fmt.Sprintf("%.60s-%d-%s", name, os.Getpid(), id.String()[24:]), nil
+}
+
+// Stop starts no more attempts, lets those in progress finish until ctx ends,
+// interrupts the rest, waits for them, and frees everything. What was
+// interrupted waits for the next start, where its definition says
+// RequeueOnInterrupt, and otherwise ends as interrupted; either is stored before
+// Stop returns. A Go function that does not heed its context is waited for.
+//
+// Stop may be called on a host that was not started, more than once, and
+// concurrently: all calls return when the host has stopped, and the context
+// that ends first counts.
+func (h *Host) Stop(ctx context.Context) error {
+	defer context.AfterFunc(ctx, h.hastenStop)()
+	h.mu.Lock()
+	first := h.state != stopping
+	h.state = stopping
+	h.mu.Unlock()
+	if first {
+		h.stopErr = h.stop(context.WithoutCancel(ctx))
+		close(h.stopped)
+	}
+	<-h.stopped
+	return h.stopErr
+}
+
+// stop does the work of Stop, once.
+func (h *Host) stop(ctx context.Context) error {
+	err := h.store.Stop(h.hasten) //nolint:contextcheck // it ends with the first of all callers' contexts
+	err = errors.Join(err, h.store.Close(), h.engine.Close(ctx))
+	h.config.Logger.InfoContext(ctx, "taskhost stopped")
+	if err != nil {
+		return fmt.Errorf("taskhost: stop: %w", err)
+	}
+	return nil
+}
+
+// Run starts the host, and stops it when ctx ends: attempts in progress are
+// given [Config.ShutdownTimeout] to finish.
+func (h *Host) Run(ctx context.Context) error {
+	if err := h.Start(ctx); err != nil {
+		return errors.Join(err, h.Stop(context.WithoutCancel(ctx)))
+	}
+	<-ctx.Done()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.config.ShutdownTimeout)
+	defer cancel()
+	return h.Stop(grace)
+}
+
+// Enqueue stores a task of the definition with that name, and returns its id
+// once it is durable. args are encoded as JSON; nil stands for none. Where ctx
+// ends first, the task may or may not have been stored: repeat the call with an
+// idempotency key to find out.
+//
+// It returns a *task.UnknownNameError, *task.ArgumentError or
+// *task.InvalidError where the request is at fault; nothing is stored then.
+func (h *Host) Enqueue(ctx context.Context, name string, args any, options EnqueueOptions) (task.ID, error) {
+	request := task.Request{Name: name, EnqueueOptions: options}
+	if args != nil {
+		encoded, err := json.Marshal(args)
+		if err != nil {
+			return task.ID{}, &task.ArgumentError{Name: name, Problems: []task.ArgumentProblem{{Problem: "cannot be encoded as JSON: " + err.Error()}}}
+		}
+		request.Args = encoded
+	}
+	return h.EnqueueRequest(ctx, request)
+}
+
+// EnqueueRequest is [Host.Enqueue] for arguments that are bytes already.
+func (h *Host) EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error) {
+	if h.isStopped() {
+		return task.ID{}, task.ErrStopped
+	}
+	return h.store.Enqueue(ctx, request)
+}
+
+// EnqueueMany stores all requests in one transaction, or none.
+func (h *Host) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
+	if h.isStopped() {
+		return nil, task.ErrStopped
+	}
+	return h.store.EnqueueMany(ctx, requests)
+}
+
+func (h *Host) isStopped() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state == stopping
+}
+
+// Modules pushes and finds modules.
+func (h *Host) Modules() *modules.Library { return h.library }
+
+// Task returns a task, or task.ErrNotFound.
+func (h *Host) Task(ctx context.Context, id task.ID) (*task.Task, error) {
+	return h.store.Task(ctx, id)
+}
+
+// Result returns what a task returned, with its content type. It returns
+// task.ErrNotFinished while the task has not ended, a *task.Failure where it
+// ended without success, and task.ErrNotFound.
+func (h *Host) Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error) {
+	return h.store.Result(ctx, id)
+}
+
+// Logs returns up to limit lines of a task after the line with that Seq, 0 for
+// the first. Lines of a running task appear within [Config.LogFlushInterval].
+func (h *Host) Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error) {
+	return h.store.Logs(ctx, id, after, limit)
+}
+
+// Definitions lists what can be enqueued, by name.
+func (h *Host) Definitions(ctx context.Context) ([]task.Definition, error) {
+	return h.store.Definitions(ctx)
+}
+
+// PutToken makes secret a credential under a name. Only its hash is stored.
+func (h *Host) PutToken(ctx context.Context, name, secret string) error {
+	return h.store.PutToken(ctx, name, secret)
+}
+
+// Authenticate returns the name of the credential with that secret, and
+// whether there is one.
+func (h *Host) Authenticate(ctx context.Context, secret string) (name string, ok bool, err error) {
+	return h.store.Authenticate(ctx, secret)
+}
