@@ -1,0 +1,134 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/task"
+)
+
+// Tasks is what is served of tasks.
+type Tasks interface {
+	EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error)
+	Task(ctx context.Context, id task.ID) (*task.Task, error)
+	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
+	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
+	Definitions(ctx context.Context) ([]task.Definition, error)
+}
+
+// Modules is what is served of modules.
+type Modules interface {
+	Push(ctx context.Context, name string, wasm []byte) (*modules.Version, error)
+	List(ctx context.Context) ([]modules.Version, error)
+	Versions(ctx context.Context, module string) ([]modules.Version, error)
+}
+
+// Authenticator knows credentials.
+type Authenticator interface {
+	// Authenticate returns the name of the credential with that secret.
+	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
+}
+
+// Config says what to serve. All fields but Logger and Version are needed.
+type Config struct {
+	Tasks   Tasks
+	Modules Modules
+	Auth    Authenticator
+	// Logger takes internal errors. Defaults to none.
+	Logger *slog.Logger
+	// Version is the program's, for the OpenAPI document.
+	Version string
+}
+
+// api is the handlers' shared state.
+type api struct {
+	Config
+}
+
+// New returns the handler.
+func New(config Config) http.Handler {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &api{config}
+
+	mux := http.NewServeMux()
+	settings := huma.DefaultConfig("Taskhost", config.Version)
+	settings.DocsPath = ""     // it would fetch its page from elsewhere
+	settings.SchemasPath = ""  // the document holds them
+	settings.CreateHooks = nil // no links to schemas in answers
+	settings.Transformers = []huma.Transformer{a.asProblem}
+	settings.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", Description: "A secret that the server made at its first start, or one made since."},
+	}
+	settings.Security = []map[string][]string{{"token": {}}}
+	routes := humago.New(mux, settings)
+	a.registerTasks(routes)
+	a.registerModules(routes)
+	completeTaskSchema(routes)
+	mux.HandleFunc("/", a.handleUnknown)
+
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /healthz", handleHealth)
+	outer.HandleFunc("GET /readyz", a.handleReady)
+	outer.Handle("/", a.authenticated(mux))
+	return a.recovered(secured(outer))
+}
+
+// secured sets the headers that keep a browser from doing anything with an
+// answer but showing it: results are whatever a guest returned.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered answers for a handler that panicked.
+func (a *api) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			a.Logger.ErrorContext(r.Context(), "a request handler panicked",
+				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			writeProblem(w, internalProblem())
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func handleHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok\n")) // the client is gone, or it is not
+}
+
+// handleReady says whether the database answers.
+func (a *api) handleReady(w http.ResponseWriter, r *http.Request) {
+	if _, err := a.Tasks.Definitions(r.Context()); err != nil {
+		a.Logger.WarnContext(r.Context(), "not ready", slog.Any("error", err))
+		writeProblem(w, problemf(http.StatusServiceUnavailable, "unavailable", "the database does not answer"))
+		return
+	}
+	handleHealth(w, r)
+}
+
+func (a *api) handleUnknown(w http.ResponseWriter, r *http.Request) {
+	writeProblem(w, problemf(http.StatusNotFound, "not_found", "there is nothing at %s %.200q: /openapi.json lists what there is", r.Method, r.URL.Path))
+}

@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/task"
+)
+
+// Problem is the body of every error: a problem document (RFC 9457) with a code
+// for programs to go by.
+type Problem struct {
+	Status int    `json:"status"`
+	Title  string `json:"title"`
+	// Code is stable; the other texts may change.
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	// Errors are the places in the request that are wrong, where there are
+	// several.
+	Errors []task.ArgumentProblem `json:"errors,omitempty"`
+	// Near are names that look like one that is not known.
+	Near []string `json:"near,omitempty"`
+}
+
+// Error returns the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus makes a Problem an error that huma answers with.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is that of problem documents.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func problemf(status int, code, format string, args ...any) *Problem {
+	return &Problem{Status: status, Title: http.StatusText(status), Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+func internalProblem() *Problem {
+	return problemf(http.StatusInternalServerError, "internal", "something went wrong inside; the server's log says what")
+}
+
+func writeProblem(w http.ResponseWriter, p *Problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client is gone, or it is not
+}
+
+// problem says what a client is told of an error.
+func (a *api) problem(ctx context.Context, err error) *Problem {
+	var (
+		argument *task.ArgumentError
+		unknown  *task.UnknownNameError
+		invalid  *task.InvalidError
+		conflict *task.ConflictError
+		failure  *task.Failure
+		rejected *modules.RejectedError
+	)
+	switch {
+	case errors.As(err, &argument):
+		p := problemf(http.StatusUnprocessableEntity, "invalid_arguments", "%s", argument)
+		p.Errors = argument.Problems
+		return p
+	case errors.As(err, &unknown):
+		p := problemf(http.StatusNotFound, "unknown_task", "%s", unknown)
+		p.Near = unknown.Near
+		return p
+	case errors.As(err, &invalid) && invalid.TooLarge:
+		return problemf(http.StatusRequestEntityTooLarge, "too_large", "%s", invalid)
+	case errors.As(err, &invalid):
+		return problemf(http.StatusUnprocessableEntity, "invalid", "%s", invalid)
+	case errors.As(err, &conflict):
+		return problemf(http.StatusConflict, "conflict", "%s", conflict)
+	case errors.As(err, &rejected):
+		return problemf(http.StatusUnprocessableEntity, "module_rejected", "%s", rejected)
+	case errors.As(err, &failure):
+		return problemf(http.StatusConflict, "task_failed", "%s", failure)
+	case errors.Is(err, task.ErrNotFinished):
+		return problemf(http.StatusConflict, "not_finished", "%s", err)
+	case errors.Is(err, task.ErrNotFound):
+		return problemf(http.StatusNotFound, "not_found", "%s", err)
+	case errors.Is(err, task.ErrStopped):
+		return problemf(http.StatusServiceUnavailable, "unavailable", "the server is stopping: try again")
+	case ctx.Err() != nil:
+		return problemf(http.StatusServiceUnavailable, "unavailable", "the request ended before it was answered")
+	default:
+		a.Logger.ErrorContext(ctx, "a request failed", slog.Any("error", err))
+		return internalProblem()
+	}
+}
+
+// codes are those of errors that huma finds before a handler is called.
+var codes = map[int]string{
+	http.StatusBadRequest:            "bad_request",
+	http.StatusNotFound:              "not_found",
+	http.StatusNotAcceptable:         "not_acceptable",
+	http.StatusRequestTimeout:        "body_timeout",
+	http.StatusRequestEntityTooLarge: "too_large",
+	http.StatusUnsupportedMediaType:  "unsupported_media_type",
+	http.StatusUnprocessableEntity:   "invalid",
+}
+
+// asProblem turns huma's own errors into problems of ours.
+func (a *api) asProblem(ctx huma.Context, _ string, value any) (any, error) {
+	model, ok := value.(*huma.ErrorModel)
+	if !ok {
+		return value, nil
+	}
+	code, ok := codes[model.Status]
+	if !ok {
+		a.Logger.ErrorContext(ctx.Context(), "a request failed", slog.Int("status", model.Status), slog.String("error", model.Detail))
+		return internalProblem(), nil
+	}
+	p := problemf(model.Status, code, "%s", model.Detail)
+	for _, e := range model.Errors {
+		p.Errors = append(p.Errors, task.ArgumentProblem{Path: e.Location, Problem: e.Message})
+	}
+	return p, nil
+}

@@ -1,0 +1,222 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+const (
+	// maxEnqueueBytes bounds the body of an enqueue: the arguments and a
+	// little around them.
+	maxEnqueueBytes = task.MaxArgsBytes + 64<<10
+	// bodyTimeout bounds how long such a body may take to arrive.
+	bodyTimeout = 15 * time.Second
+	// maxLogPage bounds the lines of one answer.
+	maxLogPage = 10_000
+)
+
+func (a *api) registerTasks(routes huma.API) {
+	huma.Register(routes, huma.Operation{
+		OperationID:     "enqueue-task",
+		Method:          http.MethodPost,
+		Path:            "/v1/tasks",
+		Summary:         "Enqueue a task",
+		Description:     "Stores a task and answers with its id once it is durable.",
+		Tags:            []string{"tasks"},
+		DefaultStatus:   http.StatusCreated,
+		MaxBodyBytes:    maxEnqueueBytes + 1,
+		BodyReadTimeout: bodyTimeout,
+	}, a.handleTaskEnqueue)
+	huma.Register(routes, huma.Operation{
+		OperationID: "get-task",
+		Method:      http.MethodGet,
+		Path:        "/v1/tasks/{id}",
+		Summary:     "Get a task",
+		Tags:        []string{"tasks"},
+	}, a.handleTaskGet)
+	huma.Register(routes, huma.Operation{
+		OperationID: "get-task-result",
+		Method:      http.MethodGet,
+		Path:        "/v1/tasks/{id}/result",
+		Summary:     "Get a task's result",
+		Description: "Answers with the bytes that the task returned, under their own content type.",
+		Tags:        []string{"tasks"},
+	}, a.handleTaskResult)
+	huma.Register(routes, huma.Operation{
+		OperationID: "get-task-logs",
+		Method:      http.MethodGet,
+		Path:        "/v1/tasks/{id}/logs",
+		Summary:     "Get a task's log lines",
+		Description: "Answers with lines in order, also while the task runs. Ask again with after set to the answer's next for what came since.",
+		Tags:        []string{"tasks"},
+	}, a.handleTaskLogs)
+	huma.Register(routes, huma.Operation{
+		OperationID: "list-definitions",
+		Method:      http.MethodGet,
+		Path:        "/v1/definitions",
+		Summary:     "List what can be enqueued",
+		Tags:        []string{"tasks"},
+	}, a.handleDefinitionList)
+}
+
+type enqueueInput struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"256" doc:"Makes the call safe to repeat: while a task of the same name with this key is pending, running or has succeeded, its id is the answer and nothing is enqueued."`
+	Body           struct {
+		Name     string            `json:"name" example:"thumbs.resize" doc:"The definition's name."`
+		Args     json.RawMessage   `json:"args,omitempty" doc:"The arguments: any JSON that the definition's schema allows."`
+		Priority int               `json:"priority,omitempty" minimum:"1" maximum:"10" doc:"10 is the highest. Defaults to the definition's."`
+		Tags     map[string]string `json:"tags,omitempty" doc:"Shown with the task. At most 32, of at most 256 bytes each."`
+		Delay    string            `json:"delay,omitempty" example:"1m30s" doc:"Postpones the first attempt."`
+		RunAt    time.Time         `json:"run_at,omitempty" doc:"The earliest time of the first attempt. Excludes delay."`
+		Timeout  string            `json:"timeout,omitempty" example:"30s" doc:"Bounds each attempt. Defaults to the definition's."`
+	}
+}
+
+type enqueueOutput struct {
+	Location string `header:"Location"`
+	Body     struct {
+		ID task.ID `json:"task_id" format:"uuid"`
+	}
+}
+
+// handleTaskEnqueue answers POST /v1/tasks.
+func (a *api) handleTaskEnqueue(ctx context.Context, in *enqueueInput) (*enqueueOutput, error) {
+	request := task.Request{
+		Name: in.Body.Name,
+		Args: in.Body.Args,
+		EnqueueOptions: task.EnqueueOptions{
+			IdempotencyKey: in.IdempotencyKey,
+			Tags:           in.Body.Tags,
+			Priority:       in.Body.Priority,
+			RunAt:          in.Body.RunAt,
+		},
+	}
+	for _, d := range []struct {
+		name, text string
+		to         *time.Duration
+	}{{"delay", in.Body.Delay, &request.Delay}, {"timeout", in.Body.Timeout, &request.Timeout}} {
+		if d.text == "" {
+			continue
+		}
+		var err error
+		if *d.to, err = time.ParseDuration(d.text); err != nil {
+			return nil, a.problem(ctx, &task.InvalidError{Field: d.name, Problem: "must be a duration such as 90s or 1m30s"})
+		}
+	}
+	id, err := a.Tasks.EnqueueRequest(ctx, request)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &enqueueOutput{Location: "/v1/tasks/" + id.String()}
+	out.Body.ID = id
+	return out, nil
+}
+
+type taskInput struct {
+	ID string `path:"id" format:"uuid" doc:"The task's id."`
+}
+
+type taskOutput struct {
+	Body *task.Task
+}
+
+// handleTaskGet answers GET /v1/tasks/{id}.
+func (a *api) handleTaskGet(ctx context.Context, in *taskInput) (*taskOutput, error) {
+	id, err := task.ParseID(in.ID)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	t, err := a.Tasks.Task(ctx, id)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return &taskOutput{t}, nil
+}
+
+type resultOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+// handleTaskResult answers GET /v1/tasks/{id}/result.
+func (a *api) handleTaskResult(ctx context.Context, in *taskInput) (*resultOutput, error) {
+	id, err := task.ParseID(in.ID)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	result, contentType, err := a.Tasks.Result(ctx, id)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	if contentType == "" {
+		contentType = "application/octet-stream"
+	}
+	return &resultOutput{contentType, result}, nil
+}
+
+type logsInput struct {
+	taskInput
+	After int64 `query:"after" minimum:"0" doc:"The seq of the last line that was read, 0 for the first page."`
+	Limit int   `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"The most lines to answer with."`
+}
+
+type logsOutput struct {
+	Body struct {
+		Logs []task.LogEntry `json:"logs"`
+		Next int64           `json:"next" doc:"What to ask for as after, for the lines that follow."`
+	}
+}
+
+// handleTaskLogs answers GET /v1/tasks/{id}/logs.
+func (a *api) handleTaskLogs(ctx context.Context, in *logsInput) (*logsOutput, error) {
+	id, err := task.ParseID(in.ID)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	logs, err := a.Tasks.Logs(ctx, id, in.After, min(in.Limit, maxLogPage))
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := new(logsOutput)
+	out.Body.Logs, out.Body.Next = logs, in.After
+	if len(logs) > 0 {
+		out.Body.Next = logs[len(logs)-1].Seq
+	}
+	return out, nil
+}
+
+type definitionsOutput struct {
+	Body struct {
+		Definitions []task.Definition `json:"definitions"`
+	}
+}
+
+// handleDefinitionList answers GET /v1/definitions.
+func (a *api) handleDefinitionList(ctx context.Context, _ *struct{}) (*definitionsOutput, error) {
+	definitions, err := a.Tasks.Definitions(ctx)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := new(definitionsOutput)
+	out.Body.Definitions = definitions
+	return out, nil
+}
+
+// completeTaskSchema adds to the document what task.Task's own MarshalJSON adds
+// to its fields.
+func completeTaskSchema(routes huma.API) {
+	schema := routes.OpenAPI().Components.Schemas.Map()["Task"]
+	number := func(description string) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeNumber, Description: description}
+	}
+	schema.Properties["timeout"] = number("Bounds one attempt, in seconds.")
+	schema.Properties["duration"] = number("Seconds from the start of the first attempt to the end; null until then.")
+	schema.Properties["duration"].Nullable = true
+	schema.Properties["retries_used"] = &huma.Schema{Type: huma.TypeInteger, Description: "How many attempts there were after the first."}
+}
