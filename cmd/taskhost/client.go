@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskhost/taskhost/httpapi"
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/task"
+)
+
+// client talks to a server.
+type client struct {
+	url   string
+	token string
+	http  *http.Client
+}
+
+func newClient(url, token string) *client {
+	return &client{
+		url:   strings.TrimRight(url, "/"),
+		token: token,
+		http: &http.Client{
+			Timeout: 10 * time.Minute,
+			// A redirect would carry the token elsewhere.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+func remoteFlags(cmd *cobra.Command) {
+	settingFlag(cmd.Flags(), "server", "URL of the server (default the one on the data directory)")
+}
+
+// client finds the server and the credential of a remote command.
+func (a *app) client() (*client, error) {
+	s := a.settings
+	address := s.Server
+	if address == "" {
+		var err error
+		if address, err = findServer(s.DataDir); err != nil {
+			return nil, err
+		}
+	}
+	token := s.Token
+	if token == "" {
+		var err error
+		if token, err = readToken(filepath.Join(s.DataDir, tokenFile)); err != nil {
+			return nil, fmt.Errorf("find a token: %w: set TASKHOST_TOKEN", err)
+		}
+	}
+	return newClient(address, token), nil
+}
+
+// remote makes a command's body of one that needs a client.
+func (a *app) remote(body func(cmd *cobra.Command, args []string, c *client) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		return body(cmd, args, c)
+	}
+}
+
+// do sends a request, and reads the answer into out unless it is nil.
+func (c *client) do(ctx context.Context, method, path, contentType string, body []byte, header http.Header, out any) error {
+	answer, _, err := c.send(ctx, method, path, contentType, body, header)
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("the server at %s answered something unexpected: %w", c.url, err)
+	}
+	return nil
+}
+
+func (c *client) send(ctx context.Context, method, path, contentType string, body []byte, header http.Header) (answer []byte, answerType string, err error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, "", fmt.Errorf("server: %w: give an address such as http://127.0.0.1:7420", err)
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, "", fmt.Errorf("reach the server: %w: is 'taskhost serve' running?", err)
+	}
+	answer, err = io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return nil, "", fmt.Errorf("read the server's answer: %w", err)
+	}
+	if response.StatusCode >= 300 {
+		problem := new(httpapi.Problem)
+		if err := json.Unmarshal(answer, problem); err != nil || problem.Code == "" {
+			return nil, "", fmt.Errorf("the server at %s answered %s", c.url, response.Status)
+		}
+		return nil, "", problem
+	}
+	return answer, response.Header.Get("Content-Type"), nil
+}
+
+func (c *client) pushModule(ctx context.Context, name string, wasm []byte) (*modules.Version, error) {
+	version := new(modules.Version)
+	err := c.do(ctx, http.MethodPost, "/v1/modules/"+url.PathEscape(name), "application/wasm", wasm, nil, version)
+	return version, err
+}
+
+func (c *client) modules(ctx context.Context) ([]modules.Version, error) {
+	var out struct {
+		Modules []modules.Version `json:"modules"`
+	}
+	err := c.do(ctx, http.MethodGet, "/v1/modules", "", nil, nil, &out)
+	return out.Modules, err
+}
+
+func (c *client) versions(ctx context.Context, name string) ([]modules.Version, error) {
+	var out struct {
+		Versions []modules.Version `json:"versions"`
+	}
+	err := c.do(ctx, http.MethodGet, "/v1/modules/"+url.PathEscape(name), "", nil, nil, &out)
+	return out.Versions, err
+}
+
+// enqueueBody is the body of an enqueue.
+type enqueueBody struct {
+	Name     string            `json:"name"`
+	Args     json.RawMessage   `json:"args,omitempty"`
+	Priority int               `json:"priority,omitempty"`
+	Tags     map[string]string `json:"tags,omitempty"`
+	Delay    string            `json:"delay,omitempty"`
+	Timeout  string            `json:"timeout,omitempty"`
+}
+
+func (c *client) enqueue(ctx context.Context, body enqueueBody, idempotencyKey string) (id task.ID, err error) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return id, err
+	}
+	header := http.Header{}
+	if idempotencyKey != "" {
+		header.Set("Idempotency-Key", idempotencyKey)
+	}
+	var out struct {
+		ID task.ID `json:"task_id"`
+	}
+	err = c.do(ctx, http.MethodPost, "/v1/tasks", "application/json", text, header, &out)
+	return out.ID, err
+}
+
+func (c *client) task(ctx context.Context, id task.ID) (*task.Task, error) {
+	t := new(task.Task)
+	err := c.do(ctx, http.MethodGet, "/v1/tasks/"+id.String(), "", nil, nil, t)
+	return t, err
+}
+
+func (c *client) result(ctx context.Context, id task.ID) (result []byte, contentType string, err error) {
+	return c.send(ctx, http.MethodGet, "/v1/tasks/"+id.String()+"/result", "", nil, nil)
+}
+
+func (c *client) logs(ctx context.Context, id task.ID, after int64) (entries []task.LogEntry, next int64, err error) {
+	var out struct {
+		Logs []task.LogEntry `json:"logs"`
+		Next int64           `json:"next"`
+	}
+	err = c.do(ctx, http.MethodGet, "/v1/tasks/"+id.String()+"/logs?after="+strconv.FormatInt(after, 10), "", nil, nil, &out)
+	return out.Logs, out.Next, err
+}
+
+// await asks for a task until it has ended, and tells of each answer.
+func (c *client) await(ctx context.Context, id task.ID, seen func(*task.Task)) (*task.Task, error) {
+	const interval = 100 * time.Millisecond
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		t, err := c.task(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		seen(t)
+		if t.Status.Terminal() {
+			return t, nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// tokenFile holds the first-start token, in the data directory.
+const tokenFile = "token"
+
+// serverFile says where the server of the data directory listens.
+const serverFile = "server.json"
+
+// firstToken returns the token of the data directory, and makes it at the first
+// start.
+func firstToken(dataDir string) (string, error) {
+	path := filepath.Join(dataDir, tokenFile)
+	secret, err := readToken(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return secret, err
+	}
+	secret = "th_" + rand.Text() + rand.Text()
+	if err := writePrivate(path, []byte(secret+"\n")); err != nil {
+		return "", fmt.Errorf("keep the first-start token: %w", err)
+	}
+	return secret, nil
+}
+
+func readToken(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(text))
+	if secret == "" {
+		return "", fmt.Errorf("the token file %s is empty: remove it, and the server makes a new one", path)
+	}
+	return secret, nil
+}
+
+// writePrivate puts a file in place as a whole, readable by its owner only.
+func writePrivate(path string, text []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = temporary.Write(text)
+	if err == nil {
+		err = temporary.Sync()
+	}
+	if err = errors.Join(err, temporary.Close()); err == nil {
+		err = os.Rename(temporary.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary.Name()))
+	}
+	return nil
+}
+
+// serverAddress is where a running server can be found.
+type serverAddress struct {
+	URL string `json:"url"`
+	PID int    `json:"pid"`
+}
+
+func announceServer(dataDir string, address serverAddress) (withdraw func() error, err error) {
+	path := filepath.Join(dataDir, serverFile)
+	text, err := json.Marshal(address)
+	if err != nil {
+		return nil, err
+	}
+	if err := writePrivate(path, text); err != nil {
+		return nil, fmt.Errorf("say where the server listens: %w", err)
+	}
+	return func() error { return os.Remove(path) }, nil
+}
+
+func findServer(dataDir string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dataDir, serverFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("no server runs on the data directory %s: start one with 'taskhost serve', or name one with --server", dataDir)
+	}
+	if err != nil {
+		return "", err
+	}
+	var address serverAddress
+	if err := json.Unmarshal(text, &address); err != nil {
+		return "", fmt.Errorf("read where the server listens: %w", err)
+	}
+	return address.URL, nil
+}

@@ -1,0 +1,67 @@
+// Command taskhost runs tasks and serves their interface.
+//
+//	taskhost demo        see it work, from a clone
+//	taskhost serve       the server
+//	taskhost run X.wasm  one execution, without a server
+//
+// Configuration comes from flags, then TASKHOST_* variables, then a file, then
+// defaults; "taskhost config show" says which. The other commands talk to a
+// server over HTTP.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	// The first signal begins a graceful stop. The second ends the process:
+	// what was running is then found by the next start, as after a crash.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main without the process, for tests.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errReported):
+		return exitFailed
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "taskhost: %v\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(stderr, "taskhost: %v\n", err)
+		return exitFailed
+	}
+}
+
+// usageError is a mistake in the call rather than a failure.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// errReported makes the command fail without another word.
+var errReported = errors.New("reported already")

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskhost/taskhost/modules"
+)
+
+func (a *app) moduleCommand() *cobra.Command {
+	group := &cobra.Command{Use: "module", Short: "Push and look at modules", Args: args(cobra.NoArgs), RunE: showHelp}
+	group.AddCommand(
+		&cobra.Command{
+			Use:     "push NAME FILE.wasm",
+			Short:   "Upload a module as the next version of its name, and make it live",
+			Example: "  taskhost module push thumbnail thumbnail.wasm",
+			Args:    args(cobra.ExactArgs(2)),
+			RunE:    a.remote(a.modulePush),
+		},
+		&cobra.Command{
+			Use:     "list",
+			Short:   "List modules with their live versions",
+			Example: "  taskhost module list --output json",
+			Args:    args(cobra.NoArgs),
+			RunE:    a.remote(a.moduleList),
+		},
+		&cobra.Command{
+			Use:     "show NAME",
+			Short:   "Show a module's versions and what they declare",
+			Example: "  taskhost module show thumbnail",
+			Args:    args(cobra.ExactArgs(1)),
+			RunE:    a.remote(a.moduleShow),
+		},
+	)
+	for _, c := range group.Commands() {
+		remoteFlags(c)
+	}
+	return group
+}
+
+func (a *app) modulePush(cmd *cobra.Command, args []string, c *client) error {
+	wasm, err := readModule(args[1])
+	if err != nil {
+		return err
+	}
+	version, err := c.pushModule(cmd.Context(), args[0], wasm)
+	if err != nil {
+		return err
+	}
+	return a.print(version, func(t *table) {
+		t.row(fmt.Sprintf("module %s version %d is live, %s, sha256 %.12s", version.Module, version.Version, sizeText(version.Bytes), version.Digest))
+		for _, def := range version.Definitions {
+			t.row("  " + def.Name)
+		}
+	})
+}
+
+// readModule reads a file that may be a module, and not more than one may be.
+func readModule(path string) (wasm []byte, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	wasm, err = io.ReadAll(io.LimitReader(file, modules.MaxBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(wasm) > modules.MaxBytes {
+		return nil, fmt.Errorf("%s is larger than a module may be, %s", path, sizeText(modules.MaxBytes))
+	}
+	return wasm, nil
+}
+
+func (a *app) moduleList(cmd *cobra.Command, _ []string, c *client) error {
+	versions, err := c.modules(cmd.Context())
+	if err != nil {
+		return err
+	}
+	return a.print(versions, func(t *table) {
+		t.row("MODULE", "LIVE", "SIZE", "SHA256", "PUSHED", "TASKS")
+		for _, v := range versions {
+			t.row(v.Module, v.Version, sizeText(v.Bytes), v.Digest[:12], timeText(v.CreatedAt), names(v))
+		}
+	})
+}
+
+func (a *app) moduleShow(cmd *cobra.Command, args []string, c *client) error {
+	versions, err := c.versions(cmd.Context(), args[0])
+	if err != nil {
+		return err
+	}
+	return a.print(versions, func(t *table) {
+		t.row("VERSION", "LIVE", "SIZE", "SHA256", "PUSHED", "TASKS")
+		for _, v := range versions {
+			live := ""
+			if v.Live {
+				live = "live"
+			}
+			t.row(v.Version, live, sizeText(v.Bytes), v.Digest[:12], timeText(v.CreatedAt), names(v))
+		}
+		for _, v := range versions {
+			if !v.Live {
+				continue
+			}
+			t.row()
+			t.row("TASK", "RETRIES", "PRIORITY", "TIMEOUT", "MEMORY", "DESCRIPTION")
+			for _, def := range v.Definitions {
+				o := def.Options
+				t.row(def.Name, o.Retries, o.Priority, o.Timeout, sizeText(o.Memory), def.Description)
+			}
+		}
+	})
+}
+
+func names(v modules.Version) string {
+	out := make([]string, len(v.Definitions))
+	for i := range v.Definitions {
+		out[i] = v.Definitions[i].Name
+	}
+	return strings.Join(out, ", ")
+}

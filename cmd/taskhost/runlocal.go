@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/internal/argschema"
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/task"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var argsText string
+	var attempt int
+	cmd := &cobra.Command{
+		Use:   "run FILE.wasm [TASK]",
+		Short: "Execute a task of a module once, without a server",
+		Long: `Execute a task of a module once, without a server.
+
+The result goes to standard output; log lines and figures go to standard error.
+TASK may be left out where the module declares one.`,
+		Example: `  taskhost run flaky.wasm demo.flaky --args '{"fail_times":0}'`,
+		Args:    args(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			input, err := a.readArgs(argsText)
+			if err != nil {
+				return err
+			}
+			wasm, err := readModule(args[0])
+			if err != nil {
+				return err
+			}
+			return a.runLocal(cmd.Context(), wasm, args[1:], input, attempt)
+		},
+	}
+	cmd.Flags().StringVar(&argsText, "args", "", "arguments as JSON, @FILE to read them from a file, - from standard input")
+	cmd.Flags().IntVar(&attempt, "attempt", 1, "which attempt to tell the task that this is")
+	return cmd
+}
+
+func (a *app) runLocal(ctx context.Context, wasm []byte, name []string, input []byte, attempt int) (err error) {
+	engine, err := host.New(ctx, host.Config{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
+	digest := modules.Digest(wasm)
+	prepareStarted := time.Now()
+	if err := engine.Prepare(ctx, digest, wasm); err != nil {
+		return err
+	}
+	prepared := time.Since(prepareStarted)
+	manifest, err := engine.Describe(ctx, digest)
+	if err != nil {
+		return err
+	}
+	_, definitions, err := modules.ReadManifest(manifest)
+	if err != nil {
+		return err
+	}
+	def, err := choose(definitions, name)
+	if err != nil {
+		return err
+	}
+	if input, err = checkedArgs(def, input); err != nil {
+		return err
+	}
+
+	timeout := def.Options.Timeout
+	runCtx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("timeout: the task ran longer than %v", timeout))
+	defer cancel()
+	outcome := engine.Execute(runCtx, host.Attempt{
+		Digest:      digest,
+		Index:       def.Index,
+		TaskID:      "00000000-0000-7000-8000-000000000000",
+		Name:        def.Name,
+		Number:      attempt - 1,
+		MaxAttempts: def.Options.Retries + 1,
+		Input:       input,
+		InputType:   "application/json",
+		Deadline:    time.Now().Add(timeout),
+		Limits:      host.Limits{Memory: def.Options.Memory},
+	}, terminalCalls{a})
+	if _, err := a.stdout.Write(outcome.Output); err != nil {
+		return err
+	}
+	if len(outcome.Output) > 0 {
+		fmt.Fprintln(a.stderr)
+	}
+	fmt.Fprintf(a.stderr, "%s: compiled in %s, ran in %s, %s of memory\n",
+		def.Name, durationText(prepared), durationText(outcome.Usage.Sandbox), sizeText(outcome.Usage.PeakMemory))
+	if f := outcome.Failure; f != nil {
+		if f.Trace != "" {
+			fmt.Fprintf(a.stderr, "%s\n", f.Trace)
+		}
+		return fmt.Errorf("%s failed (%s): %s", def.Name, f.Kind, f.Message)
+	}
+	return nil
+}
+
+func choose(definitions []task.Definition, name []string) (*task.Definition, error) {
+	if len(name) == 0 && len(definitions) == 1 {
+		return &definitions[0], nil
+	}
+	known := make([]string, len(definitions))
+	for i := range definitions {
+		known[i] = definitions[i].Name
+		if len(name) > 0 && definitions[i].Name == name[0] {
+			return &definitions[i], nil
+		}
+	}
+	return nil, usagef("name one of the module's tasks: %s", strings.Join(known, ", "))
+}
+
+// checkedArgs holds arguments against the definition, as an enqueue does.
+func checkedArgs(def *task.Definition, input []byte) ([]byte, error) {
+	if len(def.Args) == 0 {
+		return input, nil
+	}
+	if len(input) == 0 {
+		input = []byte("{}")
+	}
+	schema, err := argschema.Compile(def.Args)
+	if err != nil {
+		return nil, err
+	}
+	if problems := schema.Check(input); len(problems) > 0 {
+		return nil, &task.ArgumentError{Name: def.Name, Problems: problems}
+	}
+	return input, nil
+}
+
+// terminalCalls prints what a guest logs.
+type terminalCalls struct {
+	app *app
+}
+
+// Log implements host.Calls.
+func (c terminalCalls) Log(_ context.Context, line host.LogLine) {
+	level := [...]string{"debug", "info", "warn", "error"}[line.Level]
+	fmt.Fprintf(c.app.stderr, "%-5s %s %s\n", level, oneLine(line.Message), line.Fields)
+}

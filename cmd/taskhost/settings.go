@@ -1,0 +1,235 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+const (
+	envPrefix = "TASKHOST_"
+	// envTests is the prefix of variables that are for the project's tests.
+	envTests    = "TASKHOST_TEST_"
+	defaultFile = "taskhost.yaml"
+)
+
+// settings are the program's choices, after all places where they can be made.
+type settings struct {
+	Database           string        `koanf:"database"`
+	DataDir            string        `koanf:"data_dir"`
+	Listen             string        `koanf:"listen"`
+	LogFormat          string        `koanf:"log_format"`
+	LogLevel           string        `koanf:"log_level"`
+	MaxConcurrentTasks int           `koanf:"max_concurrent_tasks"`
+	MaxSyncThreads     int           `koanf:"max_sync_threads"`
+	MaxWasmWorkers     int           `koanf:"max_wasm_workers"`
+	Output             string        `koanf:"output"`
+	Server             string        `koanf:"server"`
+	ShutdownTimeout    time.Duration `koanf:"shutdown_timeout"`
+	Token              string        `koanf:"token"`
+
+	// origins says for each key where its value came from.
+	origins map[string]string
+}
+
+// defaults returns every key there is. A zero stands for the default of
+// taskhost.Config.
+func defaults(getenv func(string) string) map[string]any {
+	return map[string]any{
+		"database":             "",
+		"data_dir":             stateDir(getenv),
+		"listen":               "127.0.0.1:7420",
+		"log_format":           "",
+		"log_level":            "info",
+		"max_concurrent_tasks": 0,
+		"max_sync_threads":     0,
+		"max_wasm_workers":     0,
+		"output":               "table",
+		"server":               "",
+		"shutdown_timeout":     "30s",
+		"token":                "",
+	}
+}
+
+// stateDir is where programs keep state on this system.
+func stateDir(getenv func(string) string) string {
+	if dir := getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "taskhost")
+	}
+	switch runtime.GOOS {
+	case "windows":
+		return filepath.Join(getenv("LOCALAPPDATA"), "taskhost")
+	case "darwin":
+		return filepath.Join(getenv("HOME"), "Library", "Application Support", "taskhost")
+	default:
+		return filepath.Join(getenv("HOME"), ".local", "state", "taskhost")
+	}
+}
+
+// layer is one place where settings come from.
+type layer struct {
+	origin string
+	values *koanf.Koanf
+}
+
+// loadSettings reads all layers: flags over variables over the file over
+// defaults.
+func loadSettings(flags *pflag.FlagSet, environ []string) (*settings, error) {
+	getenv := lookup(environ)
+	known := defaults(getenv)
+	layers := []layer{{"default", koanf.New(".")}}
+	if err := layers[0].values.Load(confmap.Provider(known, "."), nil); err != nil {
+		return nil, err
+	}
+	fromFile, err := fileLayer(flags)
+	if err != nil {
+		return nil, err
+	}
+	fromEnv, err := envLayer(environ)
+	if err != nil {
+		return nil, err
+	}
+	fromFlags, err := flagLayer(flags, known)
+	if err != nil {
+		return nil, err
+	}
+	layers = append(layers, fromFile...)
+	layers = append(layers, fromEnv, fromFlags)
+
+	merged := koanf.New(".")
+	origins := make(map[string]string)
+	for _, l := range layers {
+		for _, key := range l.values.Keys() {
+			if _, ok := known[key]; !ok {
+				return nil, usagef("%s: there is no setting %q: see 'taskhost config show' for those there are", l.origin, key)
+			}
+			origins[key] = l.origin
+		}
+		if err := merged.Merge(l.values); err != nil {
+			return nil, err
+		}
+	}
+	s := &settings{origins: origins}
+	if err := merged.UnmarshalWithConf("", s, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		DecodeHook:       mapstructure.StringToTimeDurationHookFunc(),
+		WeaklyTypedInput: true,
+		Result:           s,
+		TagName:          "koanf",
+	}}); err != nil {
+		return nil, usagef("settings: %w", err)
+	}
+	return s, s.validate()
+}
+
+func lookup(environ []string) func(string) string {
+	return func(name string) string {
+		for _, entry := range slices.Backward(environ) {
+			if value, ok := strings.CutPrefix(entry, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+// fileLayer reads the file that --config names, or the one in the current
+// directory if there is one.
+func fileLayer(flags *pflag.FlagSet) ([]layer, error) {
+	path, err := flags.GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		if _, err := os.Stat(defaultFile); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		path = defaultFile
+	}
+	values := koanf.New(".")
+	if err := values.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return nil, usagef("read the settings in %s: %w", path, err)
+	}
+	return []layer{{path, values}}, nil
+}
+
+func envLayer(environ []string) (layer, error) {
+	values := koanf.New(".")
+	err := values.Load(env.Provider(".", env.Opt{
+		Prefix:      envPrefix,
+		EnvironFunc: func() []string { return environ },
+		TransformFunc: func(key, value string) (string, any) {
+			if strings.HasPrefix(key, envTests) {
+				return "", nil
+			}
+			return strings.ToLower(strings.TrimPrefix(key, envPrefix)), value
+		},
+	}), nil)
+	return layer{"environment", values}, err
+}
+
+// flagLayer takes the flags that were given and are settings.
+func flagLayer(flags *pflag.FlagSet, known map[string]any) (layer, error) {
+	values := koanf.New(".")
+	err := values.Load(posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
+		key := strings.ReplaceAll(f.Name, "-", "_")
+		if _, ok := known[key]; !ok || !f.Changed {
+			return "", nil
+		}
+		return key, f.Value.String()
+	}), nil)
+	return layer{"flag", values}, err
+}
+
+func (s *settings) validate() error {
+	switch {
+	case s.Output != "table" && s.Output != "json":
+		return usagef("output must be table or json, is %q", s.Output)
+	case s.LogFormat != "" && s.LogFormat != "text" && s.LogFormat != "json":
+		return usagef("log-format must be text or json, is %q", s.LogFormat)
+	case s.DataDir == "":
+		return usagef("the data directory is not known: give one with --data-dir")
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		return usagef("log-level must be debug, info, warn or error, is %q", s.LogLevel)
+	}
+	return nil
+}
+
+func (s *settings) level() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // validate has tried it
+	return level
+}
+
+// database is the file to keep tasks in.
+func (s *settings) database() string {
+	if s.Database != "" {
+		return s.Database
+	}
+	return filepath.Join(s.DataDir, "taskhost.db")
+}
+
+// makeDataDir makes the data directory, for its owner only.
+func (s *settings) makeDataDir() error {
+	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w: choose another with --data-dir", err)
+	}
+	return nil
+}

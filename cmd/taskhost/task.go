@@ -1,0 +1,250 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+func (a *app) taskCommand() *cobra.Command {
+	group := &cobra.Command{Use: "task", Short: "Enqueue and look at tasks", Args: args(cobra.NoArgs), RunE: showHelp}
+	group.AddCommand(
+		a.taskEnqueueCommand(),
+		&cobra.Command{
+			Use:     "show ID",
+			Short:   "Show a task",
+			Example: "  taskhost task show 01890a5d-ac96-774b-bcce-b302099a8057",
+			Args:    args(cobra.ExactArgs(1)),
+			RunE:    a.remote(a.taskShow),
+		},
+		a.taskLogsCommand(),
+		&cobra.Command{
+			Use:     "result ID",
+			Short:   "Write what a task returned to standard output",
+			Example: "  taskhost task result 01890a5d-ac96-774b-bcce-b302099a8057 > result.json",
+			Args:    args(cobra.ExactArgs(1)),
+			RunE:    a.remote(a.taskResult),
+		},
+	)
+	for _, c := range group.Commands() {
+		remoteFlags(c)
+	}
+	return group
+}
+
+func (a *app) taskEnqueueCommand() *cobra.Command {
+	var (
+		argsText, key, delay, timeout string
+		priority                      int
+		tags                          map[string]string
+		wait                          bool
+	)
+	cmd := &cobra.Command{
+		Use:   "enqueue NAME",
+		Short: "Enqueue a task and print its id",
+		Example: `  taskhost task enqueue demo.flaky --args '{"fail_times":1}' --wait
+  taskhost task enqueue reports.sales --args @sales.json --tag customer=acme`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: a.remote(func(cmd *cobra.Command, args []string, c *client) error {
+			input, err := a.readArgs(argsText)
+			if err != nil {
+				return err
+			}
+			id, err := c.enqueue(cmd.Context(), enqueueBody{
+				Name: args[0], Args: input, Priority: priority, Tags: tags, Delay: delay, Timeout: timeout,
+			}, key)
+			if err != nil {
+				return err
+			}
+			if !wait {
+				return a.print(map[string]string{"task_id": id.String()}, func(t *table) { t.row(id) })
+			}
+			t, err := c.await(cmd.Context(), id, func(*task.Task) {})
+			if err != nil {
+				return err
+			}
+			if err := a.printTask(t); err != nil {
+				return err
+			}
+			if t.Status != task.Success {
+				return errReported
+			}
+			return nil
+		}),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&argsText, "args", "", "arguments as JSON, @FILE to read them from a file, - from standard input")
+	flags.StringVar(&key, "idempotency-key", "", "enqueue once for this key, and print the first task's id after that")
+	flags.StringVar(&delay, "delay", "", "wait before the first attempt, such as 1m30s")
+	flags.StringVar(&timeout, "timeout", "", "bound each attempt, such as 30s")
+	flags.IntVar(&priority, "priority", 0, "1 (lowest) to 10 (highest) (default the definition's)")
+	flags.StringToStringVar(&tags, "tag", nil, "KEY=VALUE, may be repeated")
+	flags.BoolVar(&wait, "wait", false, "wait for the end, print the task, and fail unless it succeeded")
+	return cmd
+}
+
+// readArgs reads arguments from where --args says.
+func (a *app) readArgs(text string) (json.RawMessage, error) {
+	var input []byte
+	var err error
+	switch {
+	case text == "":
+		return nil, nil
+	case text == "-":
+		input, err = io.ReadAll(a.stdin)
+	case strings.HasPrefix(text, "@"):
+		input, err = os.ReadFile(text[1:])
+	default:
+		input = []byte(text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid(input) {
+		return nil, usagef("--args is not valid JSON: write --args '{\"key\":\"value\"}', or --args @FILE")
+	}
+	return input, nil
+}
+
+func (a *app) taskShow(cmd *cobra.Command, args []string, c *client) error {
+	id, err := parseID(args[0])
+	if err != nil {
+		return err
+	}
+	t, err := c.task(cmd.Context(), id)
+	if err != nil {
+		return err
+	}
+	return a.printTask(t)
+}
+
+func (a *app) printTask(t *task.Task) error {
+	return a.print(t, func(out *table) {
+		out.row("task", t.ID)
+		out.row("name", t.Name)
+		if t.Module != nil {
+			out.row("module", fmt.Sprintf("%s version %d", t.Module.Name, t.Module.Version))
+		}
+		out.row("status", t.Status)
+		out.row("attempts", fmt.Sprintf("%d of %d", t.Attempt, t.MaxAttempts))
+		out.row("priority", t.Priority)
+		for key, value := range t.Tags {
+			out.row("tag", key+"="+value)
+		}
+		out.row("created", timeText(t.CreatedAt))
+		if t.NextAttemptAt != nil {
+			out.row("next attempt", timeText(*t.NextAttemptAt))
+		}
+		if t.StartedAt != nil {
+			out.row("started", timeText(*t.StartedAt))
+		}
+		if t.EndedAt != nil {
+			out.row("ended", timeText(*t.EndedAt))
+		}
+		if t.Duration() > 0 {
+			out.row("duration", durationText(t.Duration()))
+		}
+		if t.ResultBytes > 0 {
+			out.row("result", sizeText(t.ResultBytes)+" of "+t.ResultType)
+		}
+		if t.Error != "" {
+			out.row("error", t.Error)
+		}
+		for i, line := range strings.Split(t.Trace, "\n") {
+			if i == 0 && line != "" {
+				out.row("trace", line)
+			} else if line != "" {
+				out.row("", line)
+			}
+		}
+	})
+}
+
+func (a *app) taskResult(cmd *cobra.Command, args []string, c *client) error {
+	id, err := parseID(args[0])
+	if err != nil {
+		return err
+	}
+	result, _, err := c.result(cmd.Context(), id)
+	if err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(result)
+	return err
+}
+
+func (a *app) taskLogsCommand() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:     "logs ID",
+		Short:   "Print what a task logged",
+		Example: "  taskhost task logs 01890a5d-ac96-774b-bcce-b302099a8057 --follow",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: a.remote(func(cmd *cobra.Command, args []string, c *client) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			return a.taskLogs(cmd, id, c, follow)
+		}),
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the task has ended")
+	return cmd
+}
+
+func (a *app) taskLogs(cmd *cobra.Command, id task.ID, c *client, follow bool) error {
+	const interval = 200 * time.Millisecond
+	var after int64
+	for {
+		// Asked for first: what is logged before the end is then read after it.
+		t, err := c.task(cmd.Context(), id)
+		if err != nil {
+			return err
+		}
+		for {
+			entries, next, err := c.logs(cmd.Context(), id, after)
+			if err != nil {
+				return err
+			}
+			for _, entry := range entries {
+				if err := a.printLog(entry); err != nil {
+					return err
+				}
+			}
+			if after = next; len(entries) == 0 {
+				break
+			}
+		}
+		if !follow || t.Status.Terminal() {
+			return nil
+		}
+		select {
+		case <-time.After(interval):
+		case <-cmd.Context().Done():
+			return nil
+		}
+	}
+}
+
+func (a *app) printLog(entry task.LogEntry) error {
+	if a.settings.Output == "json" {
+		return json.NewEncoder(a.stdout).Encode(entry)
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s %d %-5s %s %s\n", entry.Time.Local().Format("15:04:05.000"), entry.Attempt, entry.Level, oneLine(entry.Message), entry.Fields)
+	return err
+}
+
+func parseID(text string) (task.ID, error) {
+	id, err := task.ParseID(text)
+	if err != nil {
+		return id, &usageError{err}
+	}
+	return id, nil
+}
