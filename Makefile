@@ -1,0 +1,102 @@
+# The commands of a contributor. They need Go 1.26 or later, GNU make and, for
+# the race detector, a C compiler; every other tool is built from tools/go.mod.
+
+GO        ?= go
+BENCHTIME ?= 1x
+FUZZTIME  ?= 30s
+# TESTFLAGS goes to go test as it is: make test TESTFLAGS='-run TestName -v'.
+TESTFLAGS ?=
+
+BUILD    := .build
+LINT     := $(BUILD)/golangci-lint
+LINT_PKG := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+GUESTS   := examples/wasm-tasks
+
+# What a guest links has files that only a wasm build sees, so vet and lint look
+# at these packages a second time, as that build does. There, lint leaves out
+# unused, which does not know that go:wasmexport is a use.
+WASM      := GOOS=wasip1 GOARCH=wasm
+WASM_PKGS := $(patsubst %,./%/...,$(wildcard abi guest-sdk $(GUESTS)))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help test vet lint tidy race cc fmt guests bench fuzz clean FORCE
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+test: cc vet tidy lint race ## Everything a change must pass: vet, tidy, lint, all tests with -race
+
+vet: ## go vet, natively and as a guest is built
+	$(GO) vet ./...
+	$(if $(WASM_PKGS),$(WASM) $(GO) vet $(WASM_PKGS))
+
+tidy: ## Fail if go.mod or go.sum is not what go mod tidy would write
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+
+lint: $(LINT) ## golangci-lint with the list in .golangci.yaml
+	$(LINT) run ./...
+	$(if $(WASM_PKGS),$(WASM) $(LINT) run --disable unused $(WASM_PKGS))
+
+race: cc ## go test -race on every package (TESTFLAGS='-run X -v' is passed on)
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(TESTFLAGS) ./...
+
+# Checked first, so that the answer comes before minutes of work and is not
+# cgo's. CC may carry arguments: only its first word is looked up.
+cc:
+	@set -- $$($(GO) env CC) && command -v "$$1" >/dev/null || { \
+		echo "make: go test -race needs a C compiler and there is no '$$1' on the PATH." >&2; \
+		echo "make: install one (Debian: apt-get install gcc; macOS: xcode-select --install) or set CC." >&2; \
+		exit 1; }
+
+fmt: $(LINT) ## Format every Go file (gofumpt, then gci for the import groups)
+	$(LINT) fmt ./...
+
+guests: ## Build each example guest to .build/guests/<name>.wasm
+	@mkdir -p $(BUILD)/guests
+	@set -e; for dir in $(GUESTS)/*/; do \
+		test -d "$$dir" || { echo "make: there is no guest in $(GUESTS)/." >&2; exit 1; }; \
+		dir=$${dir%/}; out=$(BUILD)/guests/$${dir##*/}.wasm; \
+		name=$$($(WASM) $(GO) list -f '{{.Name}}' "./$$dir") || { \
+			echo "make: $$dir is not a Go guest; give its language a rule in the Makefile." >&2; exit 1; }; \
+		test "$$name" = main || { \
+			echo "make: $$dir is package $$name; a guest is package main." >&2; exit 1; }; \
+		deps=$$($(WASM) $(GO) list -deps "./$$dir"); \
+		case "$$deps" in \
+			*taskhost/taskhost/guest-sdk*) mode=c-shared ;; \
+			*) mode=exe ;; \
+		esac; \
+		echo "$(WASM) $(GO) build -trimpath -buildmode=$$mode -o $$out ./$$dir"; \
+		$(WASM) $(GO) build -trimpath -buildmode=$$mode -o "$$out" "./$$dir"; \
+	done
+
+bench: ## Run each benchmark once, so that none rots (BENCHTIME=1s to measure)
+	$(GO) test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./...
+
+# go test fuzzes one target of one package at a time, so they are listed first.
+fuzz: ## Run each fuzz target for 30 s (FUZZTIME=5m for longer)
+	@mkdir -p $(BUILD)
+	@$(GO) test -run '^$$' -list '^Fuzz' ./... >$(BUILD)/fuzz.list || { cat $(BUILD)/fuzz.list; exit 1; }
+	@awk '/^Fuzz/ { t[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, t[i]; n = 0 }' \
+		$(BUILD)/fuzz.list >$(BUILD)/fuzz.targets
+	@test -s $(BUILD)/fuzz.targets || echo "make: no package has a fuzz target."
+	@set -e; while read -r pkg target; do \
+		echo "$(GO) test -run '^$$' -fuzz ^$$target\$$ -fuzztime $(FUZZTIME) $$pkg"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
+	done <$(BUILD)/fuzz.targets
+
+clean: ## Remove everything that make has built
+	rm -rf $(BUILD)
+
+# A linter built by one Go release cannot read the packages of a newer one, so it
+# is built again when its pinned version or the Go release changes.
+$(LINT): tools/go.mod tools/go.sum $(BUILD)/go-version
+	@echo "building golangci-lint from tools/go.mod; the first time takes a minute or two"
+	cd tools && CGO_ENABLED=0 $(GO) build -buildvcs=false -o ../$(LINT) $(LINT_PKG)
+	@touch $(LINT)
+
+$(BUILD)/go-version: FORCE
+	@mkdir -p $(BUILD)
+	@$(GO) env GOVERSION | cmp -s - $@ || $(GO) env GOVERSION >$@
