@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"runtime"
 	"time"
-
-	"github.com/taskhost/taskhost/task"
 )
 
 // Config says how a [Host] works. The zero value works: it keeps tasks in the
@@ -86,12 +84,4 @@ func (c Config) validate() error {
 		return fmt.Errorf("taskhost: Config.LogFlushInterval must be at least 1ms, is %v", c.LogFlushInterval)
 	}
 	return nil
-}
-
-func (c Config) slots() map[task.Executor]int {
-	return map[task.Executor]int{
-		task.Async:  c.MaxConcurrentTasks,
-		task.Thread: c.MaxSyncThreads,
-		task.Wasm:   c.MaxWasmWorkers,
-	}
 }

@@ -129,14 +129,11 @@ func (h *Host) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	definitions := make([]task.Definition, 0, len(h.functions))
-	for _, f := range h.functions {
-		definitions = append(definitions, f.definition)
-	}
-	err = h.store.Start(ctx, &runner{host: h}, riverstore.ServeConfig{
+	definitions, slots := h.work()
+	err = h.store.Start(ctx, &handler{host: h}, riverstore.ServeConfig{
 		Node:        node,
 		Version:     Version(),
-		Slots:       h.config.slots(),
+		Slots:       slots,
 		Functions:   definitions,
 		LogInterval: h.config.LogFlushInterval,
 	})
@@ -147,6 +144,22 @@ func (h *Host) Start(ctx context.Context) error {
 	h.config.Logger.InfoContext(ctx, "taskhost started", slog.String("node", node),
 		slog.String("database", h.config.Database), slog.Int("wasm_slots", h.config.MaxWasmWorkers))
 	return nil
+}
+
+// work says what this program can run: its functions, and slots for the
+// executors that it has something for.
+func (h *Host) work() ([]task.Definition, map[task.Executor]int) {
+	all := map[task.Executor]int{
+		task.Async:  h.config.MaxConcurrentTasks,
+		task.Thread: h.config.MaxSyncThreads,
+	}
+	slots := map[task.Executor]int{task.Wasm: h.config.MaxWasmWorkers}
+	definitions := make([]task.Definition, 0, len(h.functions))
+	for _, f := range h.functions {
+		definitions = append(definitions, f.definition)
+		slots[f.definition.Executor] = all[f.definition.Executor]
+	}
+	return definitions, slots
 }
 
 // nodeName is different at each start, since a claim is its node's.

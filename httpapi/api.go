@@ -60,19 +60,12 @@ func New(config Config) http.Handler {
 	a := &api{config}
 
 	mux := http.NewServeMux()
-	settings := huma.DefaultConfig("Taskhost", config.Version)
-	settings.DocsPath = ""     // it would fetch its page from elsewhere
-	settings.SchemasPath = ""  // the document holds them
-	settings.CreateHooks = nil // no links to schemas in answers
+	settings := documentSettings(config.Version)
 	settings.Transformers = []huma.Transformer{a.asProblem}
-	settings.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"token": {Type: "http", Scheme: "bearer", Description: "A secret that the server made at its first start, or one made since."},
-	}
-	settings.Security = []map[string][]string{{"token": {}}}
 	routes := humago.New(mux, settings)
 	a.registerTasks(routes)
 	a.registerModules(routes)
-	completeTaskSchema(routes)
+	completeTask(settings.Components.Schemas)
 	mux.HandleFunc("/", a.handleUnknown)
 
 	outer := http.NewServeMux()

@@ -207,16 +207,3 @@ func (a *api) handleDefinitionList(ctx context.Context, _ *struct{}) (*definitio
 	out.Body.Definitions = definitions
 	return out, nil
 }
-
-// completeTaskSchema adds to the document what task.Task's own MarshalJSON adds
-// to its fields.
-func completeTaskSchema(routes huma.API) {
-	schema := routes.OpenAPI().Components.Schemas.Map()["Task"]
-	number := func(description string) *huma.Schema {
-		return &huma.Schema{Type: huma.TypeNumber, Description: description}
-	}
-	schema.Properties["timeout"] = number("Bounds one attempt, in seconds.")
-	schema.Properties["duration"] = number("Seconds from the start of the first attempt to the end; null until then.")
-	schema.Properties["duration"].Nullable = true
-	schema.Properties["retries_used"] = &huma.Schema{Type: huma.TypeInteger, Description: "How many attempts there were after the first."}
-}

@@ -22,6 +22,16 @@ WHERE state = 'available' AND queue = ?1 AND priority >= 0 AND scheduled_at <= ?
 ORDER BY priority, scheduled_at, id
 LIMIT ?4`
 
+// claimBatch bounds a claim, so that others who write need not wait long.
+const claimBatch = 500
+
+// anyDueSQL says whether a look is worth it.
+const anyDueSQL = `
+SELECT EXISTS (
+    SELECT 1 FROM river_job
+    WHERE state = 'available' AND queue = ?1 AND priority >= 0 AND scheduled_at <= ?2
+)`
+
 const claimSQL = `
 UPDATE task SET
     status = 'running',
@@ -40,25 +50,23 @@ func (s *Store) Claim(ctx context.Context, params riverstore.ClaimParams) ([]*ri
 		return nil, err
 	}
 	at := now()
-	due := []any{params.Queue, riverTime(at), string(kinds), params.Limit}
+	limit := min(params.Limit, claimBatch)
+	due := []any{params.Queue, riverTime(at), string(kinds), limit}
 
 	// An idle look must not take the lock that writers wait for.
-	var one int64
-	var skip [5]any
-	err = s.read.QueryRowContext(ctx, dueSQL, params.Queue, riverTime(at), string(kinds), 1).Scan(&one, &skip[0], &skip[1], &skip[2], &skip[3], &skip[4])
-	if err == sql.ErrNoRows { //nolint:errorlint // Scan returns it unwrapped, and this runs at every poll
-		return nil, nil
-	}
-	if err != nil {
+	var waiting bool
+	if err := s.stmts.anyDue.QueryRowContext(ctx, params.Queue, riverTime(at)).Scan(&waiting); err != nil || !waiting {
 		return nil, err
 	}
 
 	var claims []*riverstore.Claim
+	var taken int
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		tickets, order, err := takeTickets(ctx, tx, params.Queue, due)
 		if err != nil || len(tickets) == 0 {
 			return err
 		}
+		taken = len(tickets)
 		started, err := startTasks(ctx, tx, params.Node, at, order)
 		if err != nil {
 			return err
@@ -73,6 +81,9 @@ func (s *Store) Claim(ctx context.Context, params riverstore.ClaimParams) ([]*ri
 		}
 		return nil
 	})
+	if taken == limit {
+		s.bus.Wake(params.Queue) // there may be more than one batch
+	}
 	return claims, err
 }
 

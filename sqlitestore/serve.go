@@ -127,6 +127,9 @@ func (v *serving) stop(ctx context.Context) error {
 // endOrphans ends the attempts of a process that died: whatever is running
 // while nobody holds the lock.
 func (s *Store) endOrphans(ctx context.Context) error {
+	if _, err := s.write.ExecContext(ctx, "DELETE FROM node"); err != nil {
+		return err
+	}
 	ends, err := s.orphans(ctx)
 	if err != nil || len(ends) == 0 {
 		return err
@@ -143,8 +146,7 @@ func (s *Store) endOrphans(ctx context.Context) error {
 	}
 	s.logger.WarnContext(ctx, "an earlier process died while it ran tasks",
 		slog.Int("requeued", counts[task.Pending]), slog.Int("interrupted", counts[task.Interrupted]), slog.Int("failed", counts[task.Failed]))
-	_, err = s.write.ExecContext(ctx, "DELETE FROM node")
-	return err
+	return nil
 }
 
 func (s *Store) orphans(ctx context.Context) ([]*riverstore.End, error) {

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 )
 
-// statements are those that run for every task, prepared once on the writing
-// connection.
+// statements are those that run for every task or poll, prepared once: the first
+// for reading, the others on the writing connection.
 type statements struct {
+	anyDue *sql.Stmt
+
 	insertTask    *sql.Stmt
 	insertTicket  *sql.Stmt
 	endTask       *sql.Stmt
@@ -15,25 +17,27 @@ type statements struct {
 	insertLog     *sql.Stmt
 }
 
-func (s *statements) all() []struct {
+// statement is one of them, with where it is kept.
+type statement struct {
 	stmt **sql.Stmt
+	db   *sql.DB
 	text string
-} {
-	return []struct {
-		stmt **sql.Stmt
-		text string
-	}{
-		{&s.insertTask, insertTaskSQL},
-		{&s.insertTicket, insertTicketSQL},
-		{&s.endTask, endTaskSQL},
-		{&s.insertAttempt, insertAttemptSQL},
-		{&s.insertLog, insertLogSQL},
+}
+
+func (s *statements) all(write, read *sql.DB) []statement {
+	return []statement{
+		{&s.anyDue, read, anyDueSQL},
+		{&s.insertTask, write, insertTaskSQL},
+		{&s.insertTicket, write, insertTicketSQL},
+		{&s.endTask, write, endTaskSQL},
+		{&s.insertAttempt, write, insertAttemptSQL},
+		{&s.insertLog, write, insertLogSQL},
 	}
 }
 
-func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
-	for _, p := range s.all() {
-		stmt, err := db.PrepareContext(ctx, p.text) //nolint:sqlclosecheck // close does, with the store
+func (s *statements) prepare(ctx context.Context, write, read *sql.DB) error {
+	for _, p := range s.all(write, read) {
+		stmt, err := p.db.PrepareContext(ctx, p.text) //nolint:sqlclosecheck // closed with the store
 		if err != nil {
 			return err
 		}
@@ -43,7 +47,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 }
 
 func (s *statements) close() {
-	for _, p := range s.all() {
+	for _, p := range s.all(nil, nil) {
 		if *p.stmt != nil {
 			_ = (*p.stmt).Close() // the connection is closed next
 		}

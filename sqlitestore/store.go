@@ -101,7 +101,7 @@ func (s *Store) open(ctx context.Context) error {
 	if s.read, err = connect(s.path, readers, "query_only(1)"); err != nil {
 		return err
 	}
-	return s.stmts.prepare(ctx, s.write)
+	return s.stmts.prepare(ctx, s.write, s.read)
 }
 
 // connect opens a pool. WAL lets reads go on beside the writer;

@@ -22,6 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // handlerFunc makes a handler of a function.
 type handlerFunc func(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome
 
+func (f handlerFunc) Prepare(context.Context, *task.Execution) error { return nil }
+
 func (f handlerFunc) Handle(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
 	return f(ctx, exec, log)
 }

@@ -45,6 +45,10 @@ type Usage struct {
 // Handler runs attempts. A store calls it from many goroutines at once, never
 // with more attempts of an executor than it was given slots for.
 type Handler interface {
+	// Prepare does what may take long before an attempt can run, such as to
+	// fetch and compile a module. It does not count against the attempt's
+	// timeout. An error fails the attempt.
+	Prepare(ctx context.Context, exec *Execution) error
 	// Handle runs one attempt and returns how it ended. ctx ends at the
 	// attempt's timeout, when the task is cancelled, and when the host stops;
 	// Handle must then return soon. The store knows which it was, and gives a

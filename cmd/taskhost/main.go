@@ -23,6 +23,8 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	// exitInterrupted is what shells use for SIGINT.
+	exitInterrupted = 130
 )
 
 func main() {
@@ -45,6 +47,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		return 0
 	case errors.Is(err, errReported):
 		return exitFailed
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "taskhost: interrupted")
+		return exitInterrupted
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "taskhost: %v\n", err)
 		return exitUsage

@@ -2,7 +2,6 @@ package taskhost
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,38 +11,51 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-// runner is the handler that a host gives its store: it takes an attempt to
-// what executes it.
-type runner struct {
+// handler is what a host gives its store: it takes an attempt to what executes
+// it.
+type handler struct {
 	host *Host
 }
 
-var _ task.Handler = (*runner)(nil)
+var _ task.Handler = (*handler)(nil)
+
+// Prepare implements [task.Handler]: it compiles a module that this process has
+// not run yet.
+func (h *handler) Prepare(ctx context.Context, exec *task.Execution) error {
+	if exec.Task.Executor != task.Wasm {
+		return nil
+	}
+	module := exec.Task.Module
+	if err := h.prepare(ctx, module.Digest); err != nil {
+		return fmt.Errorf("prepare module %s version %d: %w", module.Name, module.Version, err)
+	}
+	return nil
+}
 
 // Handle implements [task.Handler].
-func (r *runner) Handle(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
+func (h *handler) Handle(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
 	if exec.Task.Executor == task.Wasm {
-		return r.runModule(ctx, exec, log)
+		return h.runModule(ctx, exec, log)
 	}
-	r.host.mu.Lock()
-	f := r.host.functions[exec.Task.Name]
-	r.host.mu.Unlock()
+	h.host.mu.Lock()
+	f := h.host.functions[exec.Task.Name]
+	h.host.mu.Unlock()
 	if f == nil {
-		return hostFailure(fmt.Errorf("no Go function %s is registered in this program", exec.Task.Name))
+		return task.Outcome{Failure: &task.Failure{
+			Cause:   task.CauseHost,
+			Message: fmt.Sprintf("no Go function %s is registered in this program", exec.Task.Name),
+		}}
 	}
 	return f.run(ctx, exec, log)
 }
 
-func (r *runner) runModule(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
+func (h *handler) runModule(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
 	t := &exec.Task
-	if err := r.prepare(ctx, t.Module.Digest); err != nil {
-		return hostFailure(fmt.Errorf("prepare module %s version %d: %w", t.Module.Name, t.Module.Version, err))
-	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(t.Timeout)
 	}
-	out := r.host.engine.Execute(ctx, host.Attempt{
+	out := h.host.engine.Execute(ctx, host.Attempt{
 		Digest:      t.Module.Digest,
 		Index:       exec.Index,
 		TaskID:      t.ID.String(),
@@ -73,11 +85,11 @@ func (r *runner) runModule(ctx context.Context, exec *task.Execution, log task.L
 }
 
 // prepare fetches a module that this process has not run yet.
-func (r *runner) prepare(ctx context.Context, digest string) error {
-	if r.host.engine.Prepared(digest) {
+func (h *handler) prepare(ctx context.Context, digest string) error {
+	if h.host.engine.Prepared(digest) {
 		return nil
 	}
-	wasm, err := r.host.store.Wasm(ctx, digest)
+	wasm, err := h.host.store.Wasm(ctx, digest)
 	if err != nil {
 		return err
 	}
@@ -85,11 +97,7 @@ func (r *runner) prepare(ctx context.Context, digest string) error {
 		return fmt.Errorf("the stored module has the digest %s: it was changed after it was pushed", have)
 	}
 	// The work is shared, and must outlive the attempt that began it.
-	return r.host.engine.Prepare(context.WithoutCancel(ctx), digest, wasm)
-}
-
-func hostFailure(err error) task.Outcome {
-	return task.Outcome{Failure: &task.Failure{Cause: task.CauseHost, Message: err.Error()}}
+	return h.host.engine.Prepare(context.WithoutCancel(ctx), digest, wasm)
 }
 
 func cause(kind host.Kind) task.Cause {
@@ -130,37 +138,4 @@ func logLevel(level int) task.Level {
 	default:
 		return task.Info
 	}
-}
-
-// inspector lets the library look into modules with the engine.
-type inspector struct {
-	engine *host.Engine
-}
-
-var _ modules.Inspector = inspector{}
-
-// compileTimeout bounds how long a pushed module may take to compile.
-const compileTimeout = 60 * time.Second
-
-// Inspect implements [modules.Inspector].
-func (i inspector) Inspect(ctx context.Context, digest string, wasm []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, compileTimeout)
-	defer cancel()
-	err := i.engine.Prepare(ctx, digest, wasm)
-	if err != nil {
-		return nil, rejected(err)
-	}
-	manifest, err := i.engine.Describe(ctx, digest)
-	if err != nil {
-		return nil, rejected(err)
-	}
-	return manifest, nil
-}
-
-func rejected(err error) error {
-	var fault *host.ModuleError
-	if errors.As(err, &fault) {
-		return &modules.RejectedError{Reason: fault.Reason}
-	}
-	return err
 }

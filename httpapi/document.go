@@ -1,0 +1,52 @@
+package httpapi
+
+import (
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+// The OpenAPI document comes from the handlers' types. What a type's own
+// MarshalJSON makes of it has to be said here; a test compares the two.
+
+// optionsDocument has the JSON form of task.Options.
+type optionsDocument struct {
+	Retries            int     `json:"retries" doc:"How many attempts may follow the first."`
+	Delay              string  `json:"delay" example:"1m30s" doc:"The wait before the first retry."`
+	Backoff            float64 `json:"backoff" doc:"Multiplies the wait after each retry."`
+	MaxDelay           string  `json:"max_delay" example:"1h0m0s" doc:"Bounds the wait before a retry."`
+	Priority           int     `json:"priority" doc:"From 1 (lowest) to 10 (highest)."`
+	Timeout            string  `json:"timeout" example:"1m0s" doc:"Bounds one attempt."`
+	RequeueOnInterrupt bool    `json:"requeue_on_interrupt" doc:"Whether the task runs again when its node stopped or died under it."`
+	Executor           string  `json:"executor" enum:"wasm,async,thread"`
+	Memory             int64   `json:"memory_bytes" doc:"Bounds the memory of a guest."`
+}
+
+// documentSettings are those from which the document is made.
+func documentSettings(version string) huma.Config {
+	settings := huma.DefaultConfig("Taskhost", version)
+	settings.DocsPath = ""     // it would fetch its page from elsewhere
+	settings.SchemasPath = ""  // the document holds them
+	settings.CreateHooks = nil // no links to schemas in answers
+	settings.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", Description: "A secret that the server made at its first start, or one made since."},
+	}
+	settings.Security = []map[string][]string{{"token": {}}}
+	registry := settings.Components.Schemas
+	registry.RegisterTypeAlias(reflect.TypeFor[task.Options](), reflect.TypeFor[optionsDocument]())
+	registry.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
+	return settings
+}
+
+// completeTask is called after the routes were registered. It adds what task.Task's MarshalJSON adds.
+func completeTask(registry huma.Registry) {
+	properties := registry.Map()["Task"].Properties
+	properties["timeout"] = &huma.Schema{Type: huma.TypeNumber, Description: "Bounds one attempt, in seconds."}
+	properties["duration"] = &huma.Schema{
+		Type: huma.TypeNumber, Nullable: true,
+		Description: "Seconds from the start of the first attempt to the end; null until then.",
+	}
+	properties["retries_used"] = &huma.Schema{Type: huma.TypeInteger, Description: "How many attempts there were after the first."}
+}

@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+// The document must list the keys that are really sent.
+func TestDocumentHasTheKeysThatAreSent(t *testing.T) {
+	now, id := time.Now(), task.ID{1}
+	for name, value := range map[string]any{
+		"OptionsDocument": task.Options{}.WithDefaults(),
+		"Task": &task.Task{
+			Module: &task.ModuleRef{}, NextAttemptAt: &now, StartedAt: &now, EndedAt: &now, Error: "x", Cause: "x", Trace: "x",
+			ResultType: "x", Node: "x", IdempotencyKey: "x", RetriedFrom: &id, ResolvedBy: &id,
+		},
+		"Problem": &Problem{Errors: []task.ArgumentProblem{{}}, Near: []string{"x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := json.Marshal(value)
+			require.NoError(t, err)
+			sent := make(map[string]any)
+			require.NoError(t, json.Unmarshal(text, &sent))
+			schema := documentSchemas(t)[name]
+			require.NotNil(t, schema, "the document has no schema %s", name)
+			require.ElementsMatch(t, slices.Collect(maps.Keys(sent)), slices.Collect(maps.Keys(schema.Properties)))
+		})
+	}
+}
+
+func documentSchemas(t *testing.T) map[string]*huma.Schema {
+	t.Helper()
+	settings := documentSettings("")
+	a := &api{}
+	routes := huma.NewAPI(settings, noRoutes{})
+	a.registerTasks(routes)
+	a.registerModules(routes)
+	completeTask(settings.Components.Schemas)
+	return settings.Components.Schemas.Map()
+}
+
+// noRoutes is an adapter that registers nothing.
+type noRoutes struct{ huma.Adapter }
+
+func (noRoutes) Handle(*huma.Operation, func(huma.Context)) {}
