@@ -34,6 +34,7 @@ type Host struct {
 
 	mu        sync.Mutex
 	functions map[string]*function
+	declared  bool // the store knows the functions
 	state     state
 	stopped   chan struct{} // closed when a stop is complete
 	stopErr   error
@@ -65,6 +66,7 @@ type store interface {
 }
 
 type enqueuer interface {
+	DeclareFunctions(ctx context.Context, functions []task.Definition) error
 	Enqueue(ctx context.Context, request task.Request) (task.ID, error)
 	EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error)
 	Forget()
@@ -140,7 +142,7 @@ func (h *Host) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("taskhost: %w", err)
 	}
-	h.state = started
+	h.state, h.declared = started, true
 	h.config.Logger.InfoContext(ctx, "taskhost started", slog.String("node", node),
 		slog.String("database", h.config.Database), slog.Int("wasm_slots", h.config.MaxWasmWorkers))
 	return nil
@@ -242,24 +244,37 @@ func (h *Host) Enqueue(ctx context.Context, name string, args any, options Enque
 
 // EnqueueRequest is [Host.Enqueue] for arguments that are bytes already.
 func (h *Host) EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error) {
-	if h.isStopped() {
-		return task.ID{}, task.ErrStopped
+	if err := h.ready(ctx); err != nil {
+		return task.ID{}, err
 	}
 	return h.store.Enqueue(ctx, request)
 }
 
 // EnqueueMany stores all requests in one transaction, or none.
 func (h *Host) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
-	if h.isStopped() {
-		return nil, task.ErrStopped
+	if err := h.ready(ctx); err != nil {
+		return nil, err
 	}
 	return h.store.EnqueueMany(ctx, requests)
 }
 
-func (h *Host) isStopped() bool {
+// ready reports a host that was stopped, and makes functions known that were
+// registered on one that was not started yet.
+func (h *Host) ready(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.state == stopping
+	if h.state == stopping {
+		return task.ErrStopped
+	}
+	if h.declared {
+		return nil
+	}
+	definitions, _ := h.work()
+	if err := h.store.DeclareFunctions(ctx, definitions); err != nil {
+		return fmt.Errorf("taskhost: declare functions: %w", err)
+	}
+	h.declared = true
+	return nil
 }
 
 // Modules pushes and finds modules.

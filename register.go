@@ -82,7 +82,7 @@ func (h *Host) register(f *function) error {
 	case h.functions[name] != nil:
 		return errors.New("the name is registered already")
 	}
-	h.functions[name] = f
+	h.functions[name], h.declared = f, false
 	return nil
 }
 

@@ -85,6 +85,9 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		return problemf(http.StatusConflict, "not_finished", "%s", err)
 	case errors.Is(err, task.ErrNotFound):
 		return problemf(http.StatusNotFound, "not_found", "%s", err)
+	case errors.Is(err, task.ErrUnavailable):
+		a.Logger.WarnContext(ctx, "the database cannot be used", slog.Any("error", err))
+		return problemf(http.StatusServiceUnavailable, "unavailable", "the database cannot be used at the moment: try again")
 	case errors.Is(err, task.ErrStopped):
 		return problemf(http.StatusServiceUnavailable, "unavailable", "the server is stopping: try again")
 	case ctx.Err() != nil:

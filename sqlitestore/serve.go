@@ -178,14 +178,17 @@ func (s *Store) putNode(ctx context.Context, config ServeConfig) error {
 	return err
 }
 
-// replaceFunctions declares this program's Go functions, and no others.
-func (s *Store) replaceFunctions(ctx context.Context, functions []task.Definition) error {
+// DeclareFunctions makes Go functions known, so that they can be enqueued before
+// the store is started. It returns a *task.ConflictError where a module has one of
+// the names.
+func (s *Store) DeclareFunctions(ctx context.Context, functions []task.Definition) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM definition WHERE module IS NULL"); err != nil {
-			return err
-		}
 		for i := range functions {
-			if err := insertDefinition(ctx, tx, &functions[i]); err != nil {
+			def := &functions[i]
+			if _, err := tx.ExecContext(ctx, "DELETE FROM definition WHERE module IS NULL AND name = ?", def.Name); err != nil {
+				return err
+			}
+			if err := insertDefinition(ctx, tx, def); err != nil {
 				return err
 			}
 		}
@@ -193,4 +196,12 @@ func (s *Store) replaceFunctions(ctx context.Context, functions []task.Definitio
 	})
 	s.Forget()
 	return err
+}
+
+// replaceFunctions declares this program's Go functions, and no others.
+func (s *Store) replaceFunctions(ctx context.Context, functions []task.Definition) error {
+	if _, err := s.write.ExecContext(ctx, "DELETE FROM definition WHERE module IS NULL"); err != nil {
+		return withCause(err)
+	}
+	return s.DeclareFunctions(ctx, functions)
 }

@@ -22,7 +22,8 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the database driver "sqlite"
+	"modernc.org/sqlite" // and the database driver of that name
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/task"
@@ -162,12 +163,28 @@ func (s *Store) Close() error {
 func (s *Store) inTx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return withCause(err)
 	}
 	if err := f(tx); err != nil {
-		return errors.Join(err, tx.Rollback())
+		_ = tx.Rollback() // where it fails, the connection is given up, and with it the transaction
+		return withCause(err)
 	}
-	return tx.Commit()
+	return withCause(tx.Commit())
+}
+
+// withCause marks the errors that are the file's and not the request's, and may
+// pass.
+func withCause(err error) error {
+	var sqliteErr *sqlite.Error
+	if !errors.As(err, &sqliteErr) {
+		return err
+	}
+	switch sqliteErr.Code() & 0xff { // the primary code
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("%w: %w", task.ErrUnavailable, err)
+	default:
+		return err
+	}
 }
 
 // now is the database's clock, which for a file is this machine's.

@@ -2,8 +2,10 @@ package sqlitestore_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -408,4 +410,43 @@ func TestTokens(t *testing.T) {
 	_, ok, err = store.Authenticate(t.Context(), "Secret")
 	require.NoError(t, err)
 	require.False(t, ok)
+}
+
+func TestLockedFileIsUnavailable(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	store := open(t, path)
+	push(t, store, "m", task.Definition{Name: "echo"})
+	other, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath())
+	require.NoError(t, err)
+	other.SetMaxOpenConns(1)
+	_, err = other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	_, err = store.Enqueue(t.Context(), task.Request{Name: "echo"})
+	require.ErrorIs(t, err, task.ErrUnavailable)
+	_, err = other.ExecContext(t.Context(), "ROLLBACK")
+	require.NoError(t, err)
+	require.NoError(t, other.Close())
+	enqueue(t, store, task.Request{Name: "echo"})
+}
+
+func TestFunctionsAreDeclared(t *testing.T) {
+	store := open(t, newPath(t))
+	push(t, store, "m", task.Definition{Name: "taken"})
+	function := func(name string) task.Definition {
+		return task.Definition{Name: name, Executor: task.Async, Options: task.Options{}.WithDefaults()}
+	}
+	require.NoError(t, store.DeclareFunctions(t.Context(), []task.Definition{function("early")}))
+	require.NoError(t, store.DeclareFunctions(t.Context(), []task.Definition{function("early"), function("more")}))
+	enqueue(t, store, task.Request{Name: "early"})
+	var conflict *task.ConflictError
+	require.ErrorAs(t, store.DeclareFunctions(t.Context(), []task.Definition{function("taken")}), &conflict)
+
+	require.NoError(t, store.Start(t.Context(), handlerFunc(echo), sqlitestore.ServeConfig{
+		Node: "n", LogInterval: time.Second, Slots: map[task.Executor]int{task.Async: 1},
+		Functions: []task.Definition{function("more")},
+	}))
+	names, err := store.DefinitionNames(t.Context())
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"taken", "more"}, names, "a start replaces the functions of the one before")
 }

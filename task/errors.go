@@ -12,6 +12,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrNotFinished is returned for the result of a task that has not ended.
 	ErrNotFinished = errors.New("the task has not finished")
+	// ErrUnavailable is returned while the database cannot be used: it is
+	// locked, full, or not there. The call can be repeated.
+	ErrUnavailable = errors.New("the database cannot be used at the moment")
 	// ErrStopped is returned by calls on a host or store that was stopped.
 	ErrStopped = errors.New("the host has been stopped")
 )
