@@ -1,12 +1,14 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -143,15 +145,17 @@ func number(_ context.Context, x *execution, _ api.Memory, stack []uint64) {
 }
 
 func output(_ context.Context, x *execution, memory api.Memory, stack []uint64) {
-	if limit := x.attempt.Limits.Output; stack[1]&math.MaxUint32 > uint64(limit) {
+	data := x.view("output", memory, stack[0], stack[1])
+	contentType := x.view("output", memory, stack[2], stack[3])
+	if limit := x.attempt.Limits.Output; len(data) > limit {
 		x.stopWith(&limitError{
 			limit: "result",
 			max:   bytesText(int64(limit)),
 			hint:  "return a reference to large data instead of the data",
 		})
 	}
-	x.output = x.read("output", memory, stack[0], stack[1])
-	x.outputType = clean(string(x.read("output", memory, stack[2], min(stack[3]&math.MaxUint32, maxContentType))), maxContentType)
+	x.output = slices.Clone(data)
+	x.outputType = capped(contentType, maxContentType)
 	if x.outputType == "" {
 		x.outputType = abi.ContentJSON
 	}
@@ -163,23 +167,29 @@ const maxContentType = 256
 func fail(_ context.Context, x *execution, memory api.Memory, stack []uint64) {
 	x.failure = &Failure{
 		Kind:      KindError,
-		Message:   clean(string(x.read("fail", memory, stack[1], min(stack[2]&math.MaxUint32, maxMessage+1))), maxMessage),
-		Trace:     clean(string(x.read("fail", memory, stack[3], min(stack[4]&math.MaxUint32, maxTrace+1))), maxTrace),
+		Message:   capped(x.view("fail", memory, stack[1], stack[2]), maxMessage),
+		Trace:     capped(x.view("fail", memory, stack[3], stack[4]), maxTrace),
 		Permanent: uint32(stack[0]) == abi.Permanent,
+	}
+	if x.failure.Message == "" {
+		x.failure.Message = noReason
 	}
 }
 
 func logLine(ctx context.Context, x *execution, memory api.Memory, stack []uint64) {
 	level := min(uint32(stack[0]), abi.LevelError)
-	most := uint64(x.attempt.Limits.LogLine)
-	message := x.read("log", memory, stack[1], min(stack[2]&math.MaxUint32, most+1))
-	var fields []byte
-	if length := stack[4] & math.MaxUint32; length > most {
-		fields = fmt.Appendf(nil, `{"dropped":"fields of %d bytes, at most %d are kept"}`, length, most)
-	} else if fields = x.read("log", memory, stack[3], length); !isObject(fields) {
+	most := x.attempt.Limits.LogLine
+	message := x.view("log", memory, stack[1], stack[2])
+	fields := x.view("log", memory, stack[3], stack[4])
+	switch {
+	case len(fields) > most:
+		fields = fmt.Appendf(nil, `{"dropped":"fields of %d bytes, at most %d are kept"}`, len(fields), most)
+	case isObject(fields):
+		fields = bytes.ToValidUTF8(fields, []byte(string(utf8.RuneError))) // a copy
+	default:
 		fields = nil
 	}
-	x.log(ctx, int(level), clean(string(message), len(message)), fields)
+	x.log(ctx, int(level), clean(string(message[:min(len(message), most+1)])), fields)
 }
 
 // isObject reports whether text is a JSON object.
@@ -187,8 +197,9 @@ func isObject(text []byte) bool {
 	return len(text) > 0 && text[0] == '{' && json.Valid(text)
 }
 
-// read copies bytes out of guest memory, or stops the guest.
-func (x *execution) read(name string, memory api.Memory, ptr, length uint64) []byte {
+// view gives bytes of guest memory, good until the host function returns, or
+// stops the guest.
+func (x *execution) view(name string, memory api.Memory, ptr, length uint64) []byte {
 	ptr, length = ptr&math.MaxUint32, length&math.MaxUint32
 	if length == 0 {
 		return nil
@@ -197,7 +208,7 @@ func (x *execution) read(name string, memory api.Memory, ptr, length uint64) []b
 	if !ok {
 		x.stopWith(badPointer(name, ptr, length))
 	}
-	return slices.Clone(view)
+	return view
 }
 
 // pointerError reports a guest that passed bytes which it does not have.

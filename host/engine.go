@@ -120,6 +120,15 @@ func (e *Engine) Prepare(ctx context.Context, digest string, wasm []byte) error 
 		return m.err
 	}
 	e.mu.Unlock()
+	err := m.wait(ctx)
+	if ctx.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return e.Prepare(ctx, digest, wasm) // it was the other's context that ended
+	}
+	return err
+}
+
+// wait waits for a module that is being prepared.
+func (m *module) wait(ctx context.Context) error {
 	select {
 	case <-m.ready:
 		return m.err
@@ -148,30 +157,31 @@ func (e *Engine) prepare(ctx context.Context, m *module, wasm []byte) error {
 func (e *Engine) compile(ctx context.Context, wasm []byte) (compiled wazero.CompiledModule, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &ModuleError{Reason: "it is not a valid module: " + clean(fmt.Sprint(p), maxMessage)}
+			err = &ModuleError{Reason: "it is not a valid module: " + capped(fmt.Sprint(p), maxMessage)}
 		}
 	}()
-	// With workers wazero looks at the context while it compiles.
-	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	// With two workers or more wazero looks at the context while it compiles.
+	ctx = experimental.WithCompilationWorkers(ctx, max(2, runtime.GOMAXPROCS(0)))
 	compiled, err = e.runtime.CompileModule(ctx, wasm)
 	switch {
 	case err == nil:
 		return compiled, nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, fmt.Errorf("compile the module: %w", ctx.Err())
 	case ctx.Err() != nil:
 		return nil, &ModuleError{Reason: "limit compile time: the module takes too long to compile: split it, or build it without inlining", Err: ctx.Err()}
 	default:
-		return nil, &ModuleError{Reason: "it cannot be compiled: " + clean(err.Error(), maxMessage), Err: err}
+		return nil, &ModuleError{Reason: "it cannot be compiled: " + capped(err.Error(), maxMessage), Err: err}
 	}
 }
 
 // prepared returns a module that is ready.
-func (e *Engine) prepared(digest string) (*module, error) {
+func (e *Engine) prepared(ctx context.Context, digest string) (*module, error) {
 	e.mu.Lock()
 	m := e.modules[digest]
 	e.mu.Unlock()
 	if m == nil {
 		return nil, fmt.Errorf("module %s has not been prepared", digest)
 	}
-	<-m.ready
-	return m, m.err
+	return m, m.wait(ctx)
 }

@@ -30,7 +30,7 @@ func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outc
 	err := e.run(ctx, x, func(ctx context.Context, instance api.Module) error {
 		results, err := instance.ExportedFunction(abi.ExportRun).Call(ctx, api.EncodeI32(int32(attempt.Index)))
 		if err == nil && uint32(results[0]) != abi.RunDone && x.failure == nil {
-			x.failure = &Failure{Kind: KindError, Message: "the task failed and gave no reason"}
+			x.failure = &Failure{Kind: KindError, Message: noReason}
 		}
 		if err == nil && uint32(results[0]) == abi.RunDone {
 			x.failure = nil
@@ -49,8 +49,11 @@ func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outc
 	return out
 }
 
-// Describe returns the manifest of a prepared module, as it declares it, or a
-// *ModuleError.
+// noReason is the message of a failure that has none of its own.
+const noReason = "the task failed and gave no reason"
+
+// Describe returns the manifest of a prepared module, as it declares it. It
+// returns a *ModuleError where the module is at fault. ctx bounds the call.
 func (e *Engine) Describe(ctx context.Context, digest string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("it took longer than %v", describeTimeout))
 	defer cancel()
@@ -60,9 +63,19 @@ func (e *Engine) Describe(ctx context.Context, digest string) ([]byte, error) {
 		_, err := instance.ExportedFunction(abi.ExportDescribe).Call(ctx)
 		return err
 	})
-	if err != nil {
+	var host *hostError
+	switch {
+	case err == nil:
+	case errors.As(err, &host):
+		return nil, host.error
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, fmt.Errorf("describe the module: %w", ctx.Err())
+	default:
 		failure := x.explain(ctx, err)
 		return nil, &ModuleError{Reason: "it failed to declare its definitions: " + failure.Message + indented(failure.Trace), Err: err}
+	}
+	if len(x.output) == 0 {
+		return nil, moduleErrorf("its export %s pushed no manifest: call output there", abi.ExportDescribe)
 	}
 	return x.output, nil
 }
@@ -111,19 +124,20 @@ func executionOf(ctx context.Context) *execution {
 
 // run makes an instance, initialises it, calls it, and closes it.
 func (e *Engine) run(ctx context.Context, x *execution, call func(context.Context, api.Module) error) (err error) {
-	m, err := e.prepared(x.attempt.Digest)
+	m, err := e.prepared(ctx, x.attempt.Digest)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return &hostError{err}
 	}
 	if m.minMemory > x.attempt.Limits.Memory {
 		return memoryLimit(x.attempt.Limits.Memory, fmt.Sprintf("it starts with %s", bytesText(m.minMemory)))
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	started := time.Now()
 	defer func() {
 		x.sandbox = time.Since(started)
+		x.peakMemory = int64(x.memory.peak)
 		x.stdout.flush(ctx)
 		x.stderr.flush(ctx)
 	}()
@@ -142,7 +156,6 @@ func (e *Engine) run(ctx context.Context, x *execution, call func(context.Contex
 		return err
 	}
 	defer func() {
-		x.peakMemory = int64(instance.Memory().Size())
 		err = errors.Join(err, instance.Close(context.WithoutCancel(ctx)))
 	}()
 	if initialize := instance.ExportedFunction(abi.ExportInitialize); initialize != nil {
@@ -174,7 +187,7 @@ func (x *execution) log(ctx context.Context, level int, message string, fields [
 	limits := x.attempt.Limits
 	if len(message) > limits.LogLine {
 		const mark = "… (cut)"
-		message = message[:max(limits.LogLine-len(mark), 0)] + mark
+		message = cut(message, max(limits.LogLine-len(mark), 0)) + mark
 	}
 	x.logged += len(message) + len(fields)
 	if x.logged > limits.LogTotal {

@@ -23,7 +23,7 @@ func (x *execution) explain(ctx context.Context, err error) *Failure {
 	var host *hostError
 	trap, stack := splitTrap(err.Error())
 	trace := joinTraces(x.stderr.text(), stack)
-	code, exited := x.wasi.Exit()
+	ending := x.ending(trap)
 	switch {
 	case x.stopped != nil && !errors.As(x.stopped, &limit):
 		return &Failure{Kind: KindTrap, Message: x.stopped.Error(), Trace: trace}
@@ -34,20 +34,21 @@ func (x *execution) explain(ctx context.Context, err error) *Failure {
 	case ctx.Err() != nil:
 		return &Failure{Kind: KindStopped, Message: context.Cause(ctx).Error(), Trace: trace}
 	case x.memory.refused:
-		return &Failure{Kind: KindLimit, Message: memoryLimit(x.attempt.Limits.Memory, "it asked for more and gave up").Error(), Trace: trace}
-	case exited:
-		message := fmt.Sprintf("the guest exited with code %d", code)
-		if reason := reasonIn(x.stderr.text()); reason != "" {
-			message = reason
-		}
-		return &Failure{Kind: KindTrap, Message: message, Trace: trace}
+		return &Failure{Kind: KindLimit, Message: memoryLimit(x.attempt.Limits.Memory, "it was refused more, and ended with: "+ending).Error(), Trace: trace}
 	default:
-		message := trap
-		if reason := reasonIn(x.stderr.text()); reason != "" {
-			message = reason
-		}
-		return &Failure{Kind: KindTrap, Message: message, Trace: trace}
+		return &Failure{Kind: KindTrap, Message: ending, Trace: trace}
 	}
+}
+
+// ending is how a guest broke off, in its own words where it has any.
+func (x *execution) ending(trap string) string {
+	if x.stderr.reason != "" {
+		return x.stderr.reason
+	}
+	if code, exited := x.wasi.Exit(); exited {
+		return fmt.Sprintf("the guest exited with code %d", code)
+	}
+	return trap
 }
 
 func memoryLimit(limit int64, what string) *limitError {
@@ -64,23 +65,11 @@ func splitTrap(text string) (trap, stack string) {
 	text, _, _ = strings.Cut(text, "\n\nGo runtime stack trace:")
 	trap, stack, _ = strings.Cut(text, "\nwasm stack trace:\n")
 	trap = strings.TrimSuffix(trap, " (recovered by wazero)")
-	return clean(trap, maxMessage), clean(stack, maxTrace)
-}
-
-// reasonIn finds the line in which a language runtime says why it gave up.
-func reasonIn(stderr string) string {
-	for line := range strings.Lines(stderr) {
-		for _, start := range []string{"panic: ", "fatal error: "} {
-			if strings.HasPrefix(line, start) {
-				return clean(strings.TrimSpace(line), maxMessage)
-			}
-		}
-	}
-	return ""
+	return capped(trap, maxMessage), capped(stack, maxTrace)
 }
 
 func joinTraces(stderr, stack string) string {
-	stderr = clean(strings.TrimSpace(stderr), maxTrace)
+	stderr = capped(strings.TrimSpace(stderr), maxTrace)
 	stack = strings.TrimRight(stack, "\n")
 	switch {
 	case stderr == "":
@@ -88,16 +77,14 @@ func joinTraces(stderr, stack string) string {
 	case stack == "":
 		return stderr
 	default:
-		return clean(stderr+"\n\nwasm stack:\n"+stack, maxTrace)
+		return capped(stderr+"\n\nwasm stack:\n"+stack, maxTrace)
 	}
 }
 
-// clean makes a stranger's text safe to print and store: valid UTF-8, at most
-// limit bytes, and without control characters other than line ends and tabs.
-func clean(text string, limit int) string {
-	if len(text) > limit {
-		text = text[:limit]
-	}
+// clean makes a stranger's text safe to print and store: valid UTF-8, and
+// without control characters other than line ends and tabs. It can come out
+// longer.
+func clean(text string) string {
 	text = strings.ToValidUTF8(text, string(utf8.RuneError))
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && unicode.IsControl(r) {
@@ -105,6 +92,22 @@ func clean(text string, limit int) string {
 		}
 		return r
 	}, text)
+}
+
+// capped is a text that is clean, and at most limit bytes.
+func capped[T string | []byte](text T, limit int) string {
+	return cut(clean(string(text[:min(len(text), limit)])), limit)
+}
+
+// cut shortens valid text to at most limit bytes, between characters.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
 }
 
 // indented sets a trace off from the message before it.

@@ -8,6 +8,7 @@ type memory struct {
 	limit   uint64
 	bytes   []byte
 	refused bool
+	peak    uint64
 }
 
 var (
@@ -34,7 +35,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 		copy(grown, m.bytes)
 		m.bytes = grown
 	}
-	m.bytes = m.bytes[:size]
+	m.bytes, m.peak = m.bytes[:size], size // it never shrinks
 	return m.bytes
 }
 

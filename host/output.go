@@ -18,6 +18,9 @@ type lineWriter struct {
 
 	line []byte // an unfinished line
 	tail []byte
+	// reason is the last line in which a language runtime said why it gave up.
+	// It is kept apart, since a trace that is longer than the tail may follow.
+	reason string
 }
 
 // Write never fails: over the limit for logs the lines are dropped.
@@ -51,10 +54,14 @@ func (w *lineWriter) add(p []byte) {
 
 // flush logs the line, if there is one.
 func (w *lineWriter) flush(ctx context.Context) {
-	if len(w.line) > 0 {
-		w.x.log(ctx, w.level, clean(string(w.line), len(w.line)), nil)
-		w.line = w.line[:0]
+	if len(w.line) == 0 {
+		return
 	}
+	if w.keepTail && (bytes.HasPrefix(w.line, []byte("panic: ")) || bytes.HasPrefix(w.line, []byte("fatal error: "))) {
+		w.reason = capped(bytes.TrimSpace(w.line), maxMessage)
+	}
+	w.x.log(ctx, w.level, clean(string(w.line)), nil)
+	w.line = w.line[:0]
 }
 
 // text is what was written last.
