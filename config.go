@@ -1,9 +1,11 @@
 package taskhost
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -76,6 +78,9 @@ func (c Config) validate() error {
 		if slots.value < 1 || slots.value > maxSlots {
 			return fmt.Errorf("taskhost: Config.%s must be from 1 to %d, is %d", slots.name, maxSlots, slots.value)
 		}
+	}
+	if strings.Contains(c.Database, "://") {
+		return errors.New("taskhost: Config.Database must be the path of a file: other databases than SQLite are not supported yet")
 	}
 	if c.ShutdownTimeout < 0 {
 		return fmt.Errorf("taskhost: Config.ShutdownTimeout must not be negative, is %v", c.ShutdownTimeout)

@@ -1,9 +1,10 @@
 package taskhost
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
-	"sync"
+	"time"
 
 	"github.com/taskhost/taskhost/task"
 )
@@ -39,65 +40,66 @@ func Log(ctx context.Context) *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// taskLog writes records to a task's log, with their attributes as fields. The
-// attributes are encoded by slog's own JSON handler, which writes them, and
-// nothing else, to line.
+// taskLog writes records to a task's log, with their attributes as fields, which
+// slog's own JSON handler encodes.
 type taskLog struct {
-	slog.Handler
-
-	line *taskLine
-}
-
-// taskLine carries what the JSON handler does not write from Handle to Write.
-type taskLine struct {
 	sink task.LogSink
-
-	mu      sync.Mutex
-	level   task.Level
-	message string
+	// with are the calls of With and WithGroup, to be repeated for each record: a
+	// handler for each keeps records apart without a lock, which an attribute that
+	// logs while it is encoded would wait for.
+	with []func(slog.Handler) slog.Handler
 }
 
-func newTaskLogger(sink task.LogSink) *slog.Logger {
-	line := &taskLine{sink: sink}
-	return slog.New(taskLog{
-		Handler: slog.NewJSONHandler(line, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: attributesOnly}),
-		line:    line,
-	})
+func newTaskLogger(sink task.LogSink) *slog.Logger { return slog.New(taskLog{sink: sink}) }
+
+// Enabled implements slog.Handler. A task's levels begin with debug.
+func (h taskLog) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelDebug
 }
 
-func attributesOnly(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
-		return slog.Attr{}
-	}
-	return a
-}
-
+// Handle implements slog.Handler.
 func (h taskLog) Handle(ctx context.Context, record slog.Record) error {
-	h.line.mu.Lock()
-	defer h.line.mu.Unlock()
-	h.line.level, h.line.message = slogLevel(record.Level), record.Message
-	return h.Handler.Handle(ctx, record)
+	var fields bytes.Buffer
+	own := 0 // how many attributes are to come that are the encoder's own
+	encoder := slog.Handler(slog.NewJSONHandler(&fields, &slog.HandlerOptions{
+		Level: record.Level,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if own > 0 {
+				own--
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+	for _, with := range h.with {
+		encoder = with(encoder)
+	}
+	own = 2 // level and message; a record without a time has no third
+	bare := record.Clone()
+	bare.Time = time.Time{}
+	if err := encoder.Handle(ctx, bare); err != nil {
+		return err
+	}
+	text := bytes.TrimSpace(fields.Bytes())
+	if string(text) == "{}" {
+		text = nil
+	}
+	h.sink.Log(slogLevel(record.Level), record.Message, text)
+	return nil
 }
 
+// WithAttrs implements slog.Handler.
 func (h taskLog) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return taskLog{h.Handler.WithAttrs(attrs), h.line}
+	return h.and(func(encoder slog.Handler) slog.Handler { return encoder.WithAttrs(attrs) })
 }
 
+// WithGroup implements slog.Handler.
 func (h taskLog) WithGroup(name string) slog.Handler {
-	return taskLog{h.Handler.WithGroup(name), h.line}
+	return h.and(func(encoder slog.Handler) slog.Handler { return encoder.WithGroup(name) })
 }
 
-// Write takes one record's attributes. It is called under Handle.
-func (l *taskLine) Write(p []byte) (int, error) {
-	fields := append([]byte(nil), p...)
-	if len(fields) > 0 && fields[len(fields)-1] == '\n' {
-		fields = fields[:len(fields)-1]
-	}
-	if string(fields) == "{}" {
-		fields = nil
-	}
-	l.sink.Log(l.level, l.message, fields)
-	return len(p), nil
+func (h taskLog) and(with func(slog.Handler) slog.Handler) taskLog {
+	return taskLog{h.sink, append(h.with[:len(h.with):len(h.with)], with)}
 }
 
 func slogLevel(level slog.Level) task.Level {

@@ -36,6 +36,7 @@ type Host struct {
 	functions map[string]*function
 	declared  bool // the store knows the functions
 	state     state
+	closing   chan struct{} // closed when the database is about to be
 	stopped   chan struct{} // closed when a stop is complete
 	stopErr   error
 	// hasten ends when a caller of Stop has waited long enough.
@@ -69,7 +70,6 @@ type enqueuer interface {
 	DeclareFunctions(ctx context.Context, functions []task.Definition) error
 	Enqueue(ctx context.Context, request task.Request) (task.ID, error)
 	EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error)
-	Forget()
 }
 
 type reader interface {
@@ -77,6 +77,7 @@ type reader interface {
 	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
 	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
 	Definitions(ctx context.Context) ([]task.Definition, error)
+	Ping(ctx context.Context) error
 }
 
 type credentials interface {
@@ -107,9 +108,10 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		store:     store,
 		engine:    engine,
 		functions: make(map[string]*function),
+		closing:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}
-	h.library = modules.NewLibrary(store, inspector{engine}, store.Forget)
+	h.library = modules.NewLibrary(moduleStore{h}, inspector{h})
 	h.hasten, h.hastenStop = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -185,7 +187,7 @@ func nodeName() (string, error) {
 //
 // Stop may be called on a host that was not started, more than once, and
 // concurrently: all calls return when the host has stopped, and the context
-// that ends first counts.
+// that ends first counts. A task that calls it waits for itself.
 func (h *Host) Stop(ctx context.Context) error {
 	defer context.AfterFunc(ctx, h.hastenStop)()
 	h.mu.Lock()
@@ -203,6 +205,7 @@ func (h *Host) Stop(ctx context.Context) error {
 // stop does the work of Stop, once.
 func (h *Host) stop(ctx context.Context) error {
 	err := h.store.Stop(h.hasten) //nolint:contextcheck // it ends with the first of all callers' contexts
+	close(h.closing)
 	err = errors.Join(err, h.store.Close(), h.engine.Close(ctx))
 	h.config.Logger.InfoContext(ctx, "taskhost stopped")
 	if err != nil {
@@ -282,34 +285,57 @@ func (h *Host) Modules() *modules.Library { return h.library }
 
 // Task returns a task, or task.ErrNotFound.
 func (h *Host) Task(ctx context.Context, id task.ID) (*task.Task, error) {
-	return h.store.Task(ctx, id)
+	t, err := h.store.Task(ctx, id)
+	return t, h.orStopped(err)
 }
 
 // Result returns what a task returned, with its content type. It returns
 // task.ErrNotFinished while the task has not ended, a *task.Failure where it
 // ended without success, and task.ErrNotFound.
 func (h *Host) Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error) {
-	return h.store.Result(ctx, id)
+	result, contentType, err = h.store.Result(ctx, id)
+	return result, contentType, h.orStopped(err)
 }
 
 // Logs returns up to limit lines of a task after the line with that Seq, 0 for
 // the first. Lines of a running task appear within [Config.LogFlushInterval].
 func (h *Host) Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error) {
-	return h.store.Logs(ctx, id, after, limit)
+	entries, err := h.store.Logs(ctx, id, after, limit)
+	return entries, h.orStopped(err)
 }
 
 // Definitions lists what can be enqueued, by name.
 func (h *Host) Definitions(ctx context.Context) ([]task.Definition, error) {
-	return h.store.Definitions(ctx)
+	definitions, err := h.store.Definitions(ctx)
+	return definitions, h.orStopped(err)
+}
+
+// Ping reports whether the database answers.
+func (h *Host) Ping(ctx context.Context) error {
+	return h.orStopped(h.store.Ping(ctx))
 }
 
 // PutToken makes secret a credential under a name. Only its hash is stored.
 func (h *Host) PutToken(ctx context.Context, name, secret string) error {
-	return h.store.PutToken(ctx, name, secret)
+	return h.orStopped(h.store.PutToken(ctx, name, secret))
 }
 
 // Authenticate returns the name of the credential with that secret, and
 // whether there is one.
 func (h *Host) Authenticate(ctx context.Context, secret string) (name string, ok bool, err error) {
-	return h.store.Authenticate(ctx, secret)
+	name, ok, err = h.store.Authenticate(ctx, secret)
+	return name, ok, h.orStopped(err)
+}
+
+// orStopped gives an error of a host that is closed its true reason.
+func (h *Host) orStopped(err error) error {
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-h.closing:
+		return task.ErrStopped
+	default:
+		return err
+	}
 }

@@ -78,6 +78,7 @@ var layerTable = map[string]layerRule{
 		ours:  []string{"task"},
 		third: []string{"github.com/robfig/cron"},
 	},
+	"internal/text": {why: "text of strangers is cut and cleaned in one way"},
 	"internal/argschema": {
 		why:   "arguments are checked in one way, at upload and at enqueue",
 		ours:  []string{"task"},
@@ -90,8 +91,8 @@ var layerTable = map[string]layerRule{
 	},
 	"internal/riverstore": {
 		why:   "what the stores share, and the one place for River's TTx generic",
-		ours:  []string{"task", "schedule", "modules", "internal/argschema"},
-		third: []string{layerRiver, layerUUID, layerSchema},
+		ours:  []string{"task", "schedule", "modules", "internal/argschema", "internal/text"},
+		third: []string{layerRiver, layerUUID},
 	},
 	"sqlitestore": {
 		why:   "a program that only enqueues links a store and no engine",

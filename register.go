@@ -103,23 +103,37 @@ func (f *Function[In, Out]) Result(ctx context.Context, id task.ID) (out Out, er
 	return out, nil
 }
 
-// run runs one attempt on the goroutine that it is called on, which for
-// executor thread has its OS thread to itself.
-func (f *function) run(ctx context.Context, exec *task.Execution, log task.LogSink) (outcome task.Outcome) {
-	if f.definition.Executor == task.Thread {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			outcome = task.Outcome{Failure: &task.Failure{
-				Cause:   task.CauseTrap,
-				Message: fmt.Sprintf("panic: %v", p),
-				Trace:   string(debug.Stack()),
-			}}
+// run runs one attempt on a goroutine of its own, which for executor thread has
+// an OS thread to itself. The function may panic, or end its goroutine: neither
+// must take the slot along.
+func (f *function) run(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
+	ended := make(chan task.Outcome, 1)
+	go func() {
+		outcome := task.Outcome{Failure: &task.Failure{
+			Cause:   task.CauseTrap,
+			Message: "the function ended its goroutine, as runtime.Goexit and FailNow of package testing do: return instead",
+		}}
+		defer func() {
+			if p := recover(); p != nil {
+				outcome.Failure = &task.Failure{
+					Cause:   task.CauseTrap,
+					Message: fmt.Sprintf("panic: %v", p),
+					Trace:   string(debug.Stack()),
+				}
+			}
+			ended <- outcome
+		}()
+		if f.definition.Executor == task.Thread {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
 		}
+		outcome = f.outcome(f.call(withTask(ctx, exec, log), exec.Args))
 	}()
-	result, err := f.call(withTask(ctx, exec, log), exec.Args)
+	return <-ended
+}
+
+// outcome says how a call ended that returned.
+func (f *function) outcome(result []byte, err error) task.Outcome {
 	switch {
 	case err != nil:
 		return task.Outcome{Failure: &task.Failure{Cause: task.CauseError, Message: err.Error(), Permanent: task.IsPermanent(err)}}

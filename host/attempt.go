@@ -96,8 +96,9 @@ type Limits struct {
 	// LogLine bounds a line and its fields, each, in bytes; a longer line is
 	// cut. Defaults to 8 KiB.
 	LogLine int
-	// LogTotal bounds all lines, in bytes; what comes after is dropped, and one
-	// line says so. Defaults to 1 MiB.
+	// LogTotal bounds all lines, in bytes, each counted with 64 more than its
+	// text; what comes after is dropped, and one line says so. Defaults to
+	// 1 MiB.
 	LogTotal int
 	// HostCalls bounds the calls of host functions. Defaults to 100,000.
 	HostCalls int

@@ -145,8 +145,11 @@ func (e *Engine) prepare(ctx context.Context, m *module, wasm []byte) error {
 	if len(file.Memories) > 0 {
 		m.minMemory = int64(file.Memories[0].Min) * pageSize
 	}
-	code, err := e.interrupter.instrument(wasm)
+	code, err := boundTables(file, wasm)
 	if err != nil {
+		return err
+	}
+	if code, err = e.interrupter.instrument(code); err != nil {
 		return &ModuleError{Reason: err.Error(), Err: err}
 	}
 	m.compiled, err = e.compile(ctx, code)
@@ -173,6 +176,15 @@ func (e *Engine) compile(ctx context.Context, wasm []byte) (compiled wazero.Comp
 	default:
 		return nil, &ModuleError{Reason: "it cannot be compiled: " + capped(err.Error(), maxMessage), Err: err}
 	}
+}
+
+// MinMemory is the memory that a prepared module starts with, in bytes.
+func (e *Engine) MinMemory(ctx context.Context, digest string) (int64, error) {
+	m, err := e.prepared(ctx, digest)
+	if err != nil {
+		return 0, err
+	}
+	return m.minMemory, nil
 }
 
 // prepared returns a module that is ready.

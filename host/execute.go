@@ -57,7 +57,9 @@ const noReason = "the task failed and gave no reason"
 func (e *Engine) Describe(ctx context.Context, digest string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("it took longer than %v", describeTimeout))
 	defer cancel()
-	limits := Limits{Output: maxManifest}.WithDefaults()
+	// A definition may ask for more memory than the default, and cannot be
+	// asked before it is described.
+	limits := Limits{Output: maxManifest, Memory: MaxMemory}.WithDefaults()
 	x := newExecution(&Attempt{Digest: digest, Limits: limits, Deadline: time.Now().Add(describeTimeout)}, discardCalls{})
 	err := e.run(ctx, x, func(ctx context.Context, instance api.Module) error {
 		_, err := instance.ExportedFunction(abi.ExportDescribe).Call(ctx)
@@ -179,6 +181,10 @@ type hostError struct{ error }
 
 func (e *hostError) Unwrap() error { return e.error }
 
+// logLineCost is what a line costs beside its text, so that many short lines are
+// bounded too.
+const logLineCost = 64
+
 // log passes a line on, within the limits.
 func (x *execution) log(ctx context.Context, level int, message string, fields []byte) {
 	if x.logFull {
@@ -189,7 +195,7 @@ func (x *execution) log(ctx context.Context, level int, message string, fields [
 		const mark = "… (cut)"
 		message = cut(message, max(limits.LogLine-len(mark), 0)) + mark
 	}
-	x.logged += len(message) + len(fields)
+	x.logged += len(message) + len(fields) + logLineCost
 	if x.logged > limits.LogTotal {
 		x.logFull = true
 		level, fields = abi.LevelWarn, nil

@@ -134,7 +134,7 @@ func TestLimitFields(t *testing.T) {
 
 func TestLimitLogs(t *testing.T) {
 	attempt := goAttempt(t, "chats", "200")
-	attempt.Limits.LogTotal = 10_000
+	attempt.Limits.LogTotal = 100 * (100 + 64)
 	_, log := succeed(t, attempt)
 	require.Len(t, log.lines, 101)
 	for i, line := range log.lines[:100] {
@@ -142,11 +142,11 @@ func TestLimitLogs(t *testing.T) {
 	}
 	require.Equal(t, host.LogLine{
 		Level:   abi.LevelWarn,
-		Message: "truncated: limit logs: the attempt logged more than 10000 bytes, the rest is dropped",
+		Message: "truncated: limit logs: the attempt logged more than 16400 bytes, the rest is dropped",
 	}, log.lines[100])
 
 	attempt = goAttempt(t, "chats", "100")
-	attempt.Limits.LogTotal = 10_000
+	attempt.Limits.LogTotal = 100 * (100 + 64)
 	_, log = succeed(t, attempt)
 	require.Len(t, log.lines, 101)
 	require.Contains(t, log.lines[100].Message, "truncated: ", "what is written to standard output counts")

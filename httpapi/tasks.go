@@ -161,9 +161,9 @@ func (a *api) handleTaskResult(ctx context.Context, in *taskInput) (*resultOutpu
 }
 
 type logsInput struct {
-	taskInput
-	After int64 `query:"after" minimum:"0" doc:"The seq of the last line that was read, 0 for the first page."`
-	Limit int   `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"The most lines to answer with."`
+	ID    string `path:"id" format:"uuid" doc:"The task's id."`
+	After int64  `query:"after" minimum:"0" doc:"The seq of the last line that was read, 0 for the first page."`
+	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"The most lines to answer with."`
 }
 
 type logsOutput struct {

@@ -64,12 +64,11 @@ func (e *RejectedError) Error() string { return "the module was rejected: " + e.
 type Library struct {
 	store     Store
 	inspector Inspector
-	changed   func()
 }
 
-// NewLibrary returns a library over a store. changed is called after a push.
-func NewLibrary(store Store, inspector Inspector, changed func()) *Library {
-	return &Library{store: store, inspector: inspector, changed: changed}
+// NewLibrary returns a library over a store.
+func NewLibrary(store Store, inspector Inspector) *Library {
+	return &Library{store: store, inspector: inspector}
 }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
@@ -101,7 +100,6 @@ func (l *Library) Push(ctx context.Context, name string, wasm []byte) (*Version,
 	if err != nil {
 		return nil, fmt.Errorf("store module %s: %w", name, err)
 	}
-	l.changed()
 	return stored, nil
 }
 

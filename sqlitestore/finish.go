@@ -120,11 +120,7 @@ func (s *Store) finish(ctx context.Context, tx *sql.Tx, end *riverstore.End, at 
 
 // AppendLogs implements [riverstore.Database].
 func (s *Store) AppendLogs(ctx context.Context, lines []riverstore.LogLine) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error { return s.insertLogs(ctx, tx, lines) })
-	if err != nil {
-		return fmt.Errorf("store log lines: %w", err)
-	}
-	return nil
+	return s.inTx(ctx, func(tx *sql.Tx) error { return s.insertLogs(ctx, tx, lines) })
 }
 
 func (s *Store) insertLogs(ctx context.Context, tx *sql.Tx, lines []riverstore.LogLine) error {

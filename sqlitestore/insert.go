@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -111,10 +112,19 @@ func (s *Store) insertTicket(ctx context.Context, tx *sql.Tx, id task.ID, execut
 	return err
 }
 
+// argsDigest is the same for arguments that differ in white space only.
+func argsDigest(row *riverstore.Row) [sha256.Size]byte {
+	var compact bytes.Buffer
+	if row.ArgsType == "application/json" && json.Compact(&compact, row.Args) == nil {
+		return sha256.Sum256(compact.Bytes())
+	}
+	return sha256.Sum256(row.Args)
+}
+
 // claimKey gives the row's idempotency key to it, or returns the task that
 // holds it. A task that ended without success has let go of its key.
 func claimKey(ctx context.Context, tx *sql.Tx, row *riverstore.Row, at time.Time) (holder task.ID, err error) {
-	digest := sha256.Sum256(row.Args)
+	digest := argsDigest(row)
 	var id, heldDigest []byte
 	var status task.Status
 	err = tx.QueryRowContext(ctx, `

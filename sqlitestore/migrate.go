@@ -11,7 +11,9 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 )
@@ -29,6 +31,17 @@ type Migration struct {
 // migrate brings the file's tables up to date: River's first, then ours. A
 // file that is up to date is not written to.
 func migrate(ctx context.Context, file string) (err error) {
+	// Two processes that open a new file would both find it empty.
+	lock := flock.New(file+".migrate", flock.SetPermissions(0o600))
+	if locked, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil || !locked {
+		return fmt.Errorf("wait for another process to migrate: %w", err)
+	}
+	defer func() {
+		err = errors.Join(err, lock.Close())
+		// Whoever waited for it, or makes it anew, finds nothing left to do.
+		_ = os.Remove(lock.Path()) // another who waited may have been first
+	}()
+
 	// River's migrations copy river_job into a table with its own narrower
 	// bounds on priorities, which must not be checked while they do.
 	db, err := connect(file, 1, "ignore_check_constraints(1)")

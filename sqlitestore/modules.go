@@ -189,15 +189,20 @@ func (s *Store) Definitions(ctx context.Context) ([]task.Definition, error) {
 
 // DefinitionNames lists the names of what can be enqueued.
 func (s *Store) DefinitionNames(ctx context.Context) ([]string, error) {
-	definitions, err := s.Definitions(ctx)
+	rows, err := s.read.QueryContext(ctx, "SELECT name FROM definition ORDER BY name")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read definitions: %w", err)
 	}
-	names := make([]string, len(definitions))
-	for i := range definitions {
-		names[i] = definitions[i].Name
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, fmt.Errorf("read definitions: %w", err)
+		}
+		names = append(names, name)
 	}
-	return names, nil
+	return names, rows.Err()
 }
 
 func (s *Store) definitions(ctx context.Context, where string, args ...any) ([]task.Definition, error) {

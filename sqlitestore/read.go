@@ -67,6 +67,15 @@ func optionalID(raw []byte) *task.ID {
 	return &id
 }
 
+// Ping reports whether the file can be read.
+func (s *Store) Ping(ctx context.Context) error {
+	var version int
+	if err := s.read.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("%w: %w", task.ErrUnavailable, err)
+	}
+	return nil
+}
+
 // Task returns a task, or task.ErrNotFound.
 func (s *Store) Task(ctx context.Context, id task.ID) (*task.Task, error) {
 	t := new(task.Task)

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -32,6 +30,13 @@ type serving struct {
 	lock   *flock.Flock
 	runner *riverstore.Runner
 	node   string
+
+	once sync.Once
+	done chan struct{} // closed when a stop is complete
+	err  error
+	// hasten ends when a caller of stop has waited long enough.
+	hasten     context.Context
+	hastenStop context.CancelFunc
 }
 
 // Start locks the file, takes up what an earlier process left running, and
@@ -46,11 +51,12 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 	case s.serving != nil:
 		return errors.New("the store has been started already")
 	}
-	lock, err := lockFile(s.path + ".lock")
+	lock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
-	serving := &serving{store: s, lock: lock, node: config.Node}
+	serving := &serving{store: s, lock: lock, node: config.Node, done: make(chan struct{})}
+	serving.hasten, serving.hastenStop = context.WithCancel(context.Background())
 	if err := serving.start(ctx, handler, config); err != nil {
 		return errors.Join(fmt.Errorf("work the database %s: %w", s.path, err), lock.Close())
 	}
@@ -64,37 +70,40 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 func (s *Store) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	serving := s.serving
-	s.serving = nil
 	s.mu.Unlock()
 	if serving == nil {
 		return nil
 	}
-	return serving.stop(ctx)
+	err := serving.stop(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving == serving {
+		s.serving = nil
+	}
+	return err
 }
 
-// lockFile takes the lock that the worker of a file holds. The operating
-// system gives it back however the process ends.
-func lockFile(path string) (*flock.Flock, error) {
-	lock := flock.New(path, flock.SetPermissions(0o600))
+// lock takes the lock that whoever works the file holds. The operating system
+// gives it back however the process ends.
+func (s *Store) lock(ctx context.Context) (*flock.Flock, error) {
+	lock := flock.New(s.path+".lock", flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock the database: %w", err)
 	}
-	if !locked {
-		holder := "another process"
-		if text, err := os.ReadFile(path); err == nil && len(text) > 0 {
-			holder = "process " + strings.TrimSpace(string(text))
-		}
-		return nil, fmt.Errorf("the database is being worked by %s, which holds %s: stop it, or choose another database", holder, path)
+	if locked {
+		return lock, nil
 	}
-	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the database: %w", err), lock.Close())
+	holder := "another process"
+	var node string
+	if err := s.read.QueryRowContext(ctx, "SELECT id FROM node ORDER BY started_at DESC").Scan(&node); err == nil {
+		holder = "node " + node
 	}
-	return lock, nil
+	return nil, fmt.Errorf("the database %s is being worked by %s: stop it, or choose another database", s.path, holder)
 }
 
 func (v *serving) start(ctx context.Context, handler task.Handler, config ServeConfig) error {
-	if err := v.store.replaceFunctions(ctx, config.Functions); err != nil {
+	if err := v.store.declareFunctions(ctx, config.Functions, true); err != nil {
 		return err
 	}
 	if err := v.store.endOrphans(ctx); err != nil {
@@ -116,12 +125,23 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 	return v.runner.Start(ctx)
 }
 
+// stop stops once. Every caller waits for it, and the context that ends first
+// counts.
 func (v *serving) stop(ctx context.Context) error {
-	err := v.runner.Stop(ctx)
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	_, nodeErr := v.store.write.ExecContext(cleanup, "DELETE FROM node WHERE id = ?", v.node)
-	return errors.Join(err, nodeErr, v.lock.Close())
+	defer context.AfterFunc(ctx, v.hastenStop)()
+	v.once.Do(func() {
+		go func() {
+			defer close(v.done)
+			err := v.runner.Stop(v.hasten)
+			cleanup, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			_, nodeErr := v.store.write.ExecContext(cleanup, "DELETE FROM node WHERE id = ?", v.node)
+			v.err = errors.Join(err, nodeErr, v.lock.Close())
+			v.hastenStop()
+		}()
+	})
+	<-v.done
+	return v.err
 }
 
 // endOrphans ends the attempts of a process that died: whatever is running
@@ -182,7 +202,17 @@ func (s *Store) putNode(ctx context.Context, config ServeConfig) error {
 // the store is started. It returns a *task.ConflictError where a module has one of
 // the names.
 func (s *Store) DeclareFunctions(ctx context.Context, functions []task.Definition) error {
+	return s.declareFunctions(ctx, functions, false)
+}
+
+// declareFunctions makes functions known, and with only no others.
+func (s *Store) declareFunctions(ctx context.Context, functions []task.Definition, only bool) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if only {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM definition WHERE module IS NULL"); err != nil {
+				return err
+			}
+		}
 		for i := range functions {
 			def := &functions[i]
 			if _, err := tx.ExecContext(ctx, "DELETE FROM definition WHERE module IS NULL AND name = ?", def.Name); err != nil {
@@ -196,12 +226,4 @@ func (s *Store) DeclareFunctions(ctx context.Context, functions []task.Definitio
 	})
 	s.Forget()
 	return err
-}
-
-// replaceFunctions declares this program's Go functions, and no others.
-func (s *Store) replaceFunctions(ctx context.Context, functions []task.Definition) error {
-	if _, err := s.write.ExecContext(ctx, "DELETE FROM definition WHERE module IS NULL"); err != nil {
-		return withCause(err)
-	}
-	return s.DeclareFunctions(ctx, functions)
 }

@@ -55,6 +55,9 @@ type Store struct {
 	mu      sync.Mutex
 	serving *serving // nil unless started
 	closed  bool
+
+	closing  sync.Once
+	closeErr error
 }
 
 // Open opens a file, makes it where there is none, and brings its tables up to
@@ -129,16 +132,19 @@ func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {
 	return db, nil
 }
 
-// Close stops serving without waiting for attempts, if [Store.Stop] was not
-// called, and closes the file. It tolerates being called again.
+// Close closes the file. Where the store is started, it is stopped first: attempts
+// in progress are interrupted and waited for. Calling it again returns when it is
+// closed.
 func (s *Store) Close() error {
+	s.closing.Do(func() { s.closeErr = s.close() })
+	return s.closeErr
+}
+
+func (s *Store) close() error {
 	s.mu.Lock()
-	closed, serving := s.closed, s.serving
-	s.closed, s.serving = true, nil
+	serving := s.serving
+	s.closed = true
 	s.mu.Unlock()
-	if closed {
-		return nil
-	}
 	var errs []error
 	if serving != nil {
 		ctx, cancel := context.WithCancel(context.Background())

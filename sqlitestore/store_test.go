@@ -352,13 +352,71 @@ func TestOneProcessWorksAFile(t *testing.T) {
 	first, second := open(t, path), open(t, path)
 	serve(t, first, 1, echo, task.Definition{Name: "echo"})
 	err := second.Start(t.Context(), handlerFunc(echo), sqlitestore.ServeConfig{Node: "b", LogInterval: time.Second})
-	require.ErrorContains(t, err, "is being worked by process")
+	require.ErrorContains(t, err, "is being worked by node "+t.Name())
 	require.ErrorContains(t, err, "choose another database")
 
 	// The second may still enqueue.
 	require.Equal(t, task.Success, await(t, second, enqueue(t, second, task.Request{Name: "echo"})).Status)
 	require.NoError(t, first.Stop(t.Context()))
 	require.NoError(t, second.Start(t.Context(), handlerFunc(echo), sqlitestore.ServeConfig{Node: "b", Slots: map[task.Executor]int{task.Wasm: 1}, LogInterval: time.Second}))
+}
+
+func TestManyOpenANewFile(t *testing.T) {
+	path := newPath(t)
+	var openers sync.WaitGroup
+	errs := make(chan error, 8)
+	for range cap(errs) {
+		openers.Go(func() {
+			store, err := sqlitestore.Open(t.Context(), sqlitestore.Config{Path: path})
+			if err == nil {
+				err = store.Close()
+			}
+			errs <- err
+		})
+	}
+	openers.Wait()
+	for range cap(errs) {
+		require.NoError(t, <-errs)
+	}
+}
+
+// A close waits for a stop that is under way, and does not take the database from
+// under it.
+func TestCloseDuringStop(t *testing.T) {
+	path := newPath(t)
+	store := open(t, path)
+	running := make(chan struct{})
+	serve(t, store, 1, func(ctx context.Context, _ *task.Execution, _ task.LogSink) task.Outcome {
+		close(running)
+		<-ctx.Done()
+		return task.Outcome{Failure: &task.Failure{Message: "stopped"}}
+	}, task.Definition{Name: "long"})
+	id := enqueue(t, store, task.Request{Name: "long"})
+	<-running
+	stopped := make(chan error)
+	go func() { stopped <- store.Stop(t.Context()) }()
+	require.NoError(t, store.Close(), "it hastens the stop")
+	require.NoError(t, <-stopped)
+	got, err := open(t, path).Task(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, task.Interrupted, got.Status)
+}
+
+// Many short lines are bounded by what a line costs, and stored in steps.
+func TestManyLogLines(t *testing.T) {
+	store := open(t, newPath(t))
+	serve(t, store, 1, func(_ context.Context, _ *task.Execution, log task.LogSink) task.Outcome {
+		for range 100_000 {
+			log.Log(task.Info, "", nil)
+		}
+		return task.Outcome{}
+	}, task.Definition{Name: "chatty"})
+	id := enqueue(t, store, task.Request{Name: "chatty"})
+	require.Equal(t, task.Success, await(t, store, id).Status)
+	logs, err := store.Logs(t.Context(), id, 0, 100_000)
+	require.NoError(t, err)
+	require.Len(t, logs, 1<<20/64+1)
+	require.Contains(t, logs[len(logs)-1].Message, "truncated")
 }
 
 func TestOpenSaysWhatToDo(t *testing.T) {

@@ -31,7 +31,7 @@ type Definition struct {
 	Description string   `json:"description,omitempty"`
 	Executor    Executor `json:"executor"`
 	// Module is set for definitions of a module, nil for Go functions.
-	Module *ModuleRef `json:"module"`
+	Module *ModuleRef `json:"module,omitempty"`
 	// Index is the definition's place in its module's manifest.
 	Index   int     `json:"-"`
 	Options Options `json:"options"`

@@ -69,7 +69,9 @@ func (r *Request) Validate() error {
 		return invalid("delay", "must not be negative, is %v", r.Delay)
 	case r.Delay != 0 && !r.RunAt.IsZero():
 		return invalid("run_at", "cannot be combined with delay: give one of them")
-	case r.Delay > MaxEnqueueDelay || time.Until(r.RunAt) > MaxEnqueueDelay:
+	case r.Delay > MaxEnqueueDelay:
+		return invalid("delay", "must be at most %v, is %v", MaxEnqueueDelay, r.Delay)
+	case time.Until(r.RunAt) > MaxEnqueueDelay:
 		return invalid("run_at", "must be at most %v ahead", MaxEnqueueDelay)
 	case r.Timeout != 0 && (r.Timeout < time.Millisecond || r.Timeout > MaxTimeout):
 		return invalid("timeout", "must be from 1ms to %v, is %v", MaxTimeout, r.Timeout)

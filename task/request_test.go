@@ -51,7 +51,7 @@ func TestRequestValidate(t *testing.T) {
 		"delay":                     {func(r *task.Request) { r.Delay = time.Second }, ""},
 		"delay negative":            {func(r *task.Request) { r.Delay = -1 }, "delay"},
 		"delay most":                {func(r *task.Request) { r.Delay = task.MaxEnqueueDelay }, ""},
-		"delay above":               {func(r *task.Request) { r.Delay = task.MaxEnqueueDelay + 1 }, "run_at"},
+		"delay above":               {func(r *task.Request) { r.Delay = task.MaxEnqueueDelay + 1 }, "delay"},
 		"run_at":                    {func(r *task.Request) { r.RunAt = soon }, ""},
 		"run_at long ago":           {func(r *task.Request) { r.RunAt = time.Unix(0, 0) }, ""},
 		"run_at too far":            {func(r *task.Request) { r.RunAt = time.Now().Add(task.MaxEnqueueDelay + time.Hour) }, "run_at"},

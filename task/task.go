@@ -17,7 +17,7 @@ type Task struct {
 	Name     string     `json:"name"`
 	Status   Status     `json:"status"`
 	Executor Executor   `json:"executor"`
-	Module   *ModuleRef `json:"module"`
+	Module   *ModuleRef `json:"module,omitempty"`
 	// Priority is from 1 (lowest) to 10 (highest).
 	Priority int               `json:"priority"`
 	Tags     map[string]string `json:"tags"`
@@ -73,12 +73,12 @@ type ModuleRef struct {
 }
 
 // RetriesUsed is how many attempts there were after the first.
-func (t *Task) RetriesUsed() int { return max(t.Attempt-1, 0) }
+func (t Task) RetriesUsed() int { return max(t.Attempt-1, 0) }
 
 // Duration is the time from the start of the first attempt to the end, waits
 // between attempts included. It is 0 until the task has ended, and for a task
 // that never started.
-func (t *Task) Duration() time.Duration {
+func (t Task) Duration() time.Duration {
 	if t.StartedAt == nil || t.EndedAt == nil {
 		return 0
 	}
@@ -99,8 +99,8 @@ type taskJSON struct {
 }
 
 // MarshalJSON adds timeout, duration and retries_used.
-func (t *Task) MarshalJSON() ([]byte, error) {
-	out := taskJSON{plainTask: plainTask(*t), TimeoutSeconds: t.Timeout.Seconds(), RetriesUsed: t.RetriesUsed()}
+func (t Task) MarshalJSON() ([]byte, error) {
+	out := taskJSON{plainTask: plainTask(t), TimeoutSeconds: t.Timeout.Seconds(), RetriesUsed: t.RetriesUsed()}
 	if out.Tags == nil {
 		out.Tags = map[string]string{}
 	}

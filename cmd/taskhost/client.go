@@ -44,24 +44,47 @@ func remoteFlags(cmd *cobra.Command) {
 	settingFlag(cmd.Flags(), "server", "URL of the server (default the one on the data directory)")
 }
 
-// client finds the server and the credential of a remote command.
+// client finds the server and the credential of a remote command. The data
+// directory's token goes to the data directory's server, and to a server on this
+// machine that the call itself names: a settings file that lies in some directory
+// must not have it sent elsewhere.
 func (a *app) client() (*client, error) {
 	s := a.settings
-	address := s.Server
-	if address == "" {
-		var err error
-		if address, err = findServer(s.DataDir); err != nil {
+	if s.Server == "" {
+		address, err := findServer(s.DataDir)
+		if err != nil {
 			return nil, err
 		}
+		token, err := s.token()
+		return newClient(address, token), err
 	}
-	token := s.Token
-	if token == "" {
-		var err error
-		if token, err = readToken(filepath.Join(s.DataDir, tokenFile)); err != nil {
-			return nil, fmt.Errorf("find a token: %w: set TASKHOST_TOKEN", err)
-		}
+	address, err := url.Parse(s.Server)
+	if err != nil || address.Host == "" {
+		return nil, usagef("server: %q is no address such as http://127.0.0.1:7420", s.Server)
 	}
-	return newClient(address, token), nil
+	loopback := isLoopback(address.Hostname())
+	if address.Scheme != "https" && !loopback {
+		return nil, usagef("server: %s is on another machine, where a credential must be sent over https", s.Server)
+	}
+	origin := s.origins["server"]
+	if s.Token == "" && (!loopback || (origin != originFlag && origin != originEnv)) {
+		return nil, usagef("server: %s (from %s) needs a credential: set TASKHOST_TOKEN", s.Server, origin)
+	}
+	token, err := s.token()
+	return newClient(s.Server, token), err
+}
+
+// token is the credential to send: the one that was set, else the data
+// directory's.
+func (s *settings) token() (string, error) {
+	if s.Token != "" {
+		return s.Token, nil
+	}
+	token, err := readToken(filepath.Join(s.DataDir, tokenFile))
+	if err != nil {
+		return "", fmt.Errorf("find a token: %w: set TASKHOST_TOKEN", err)
+	}
+	return token, nil
 }
 
 // remote makes a command's body of one that needs a client.

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 )
 
 // tokenFile holds the first-start token, in the data directory.
@@ -93,5 +95,22 @@ func findServer(dataDir string) (string, error) {
 	if err := json.Unmarshal(text, &address); err != nil {
 		return "", fmt.Errorf("read where the server listens: %w", err)
 	}
+	if !alive(address.PID) {
+		return "", fmt.Errorf("the server on the data directory %s, process %d, has died: start one with 'taskhost serve'", dataDir, address.PID)
+	}
 	return address.URL, nil
+}
+
+// alive reports whether there is such a process. Where it has died, its port may
+// be somebody else's by now.
+func alive(pid int) bool {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	if runtime.GOOS == "windows" {
+		return true // FindProcess has looked
+	}
+	err = process.Signal(syscall.Signal(0))
+	return err == nil || errors.Is(err, syscall.EPERM)
 }

@@ -59,6 +59,9 @@ func goBuild(ctx context.Context, environ []string, root, out, pkg string) error
 	if errors.Is(err, exec.ErrNotFound) {
 		return errors.New("the demo builds its guests with Go, and there is no go command on the PATH: install Go 1.26 or later")
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, output)
 	}

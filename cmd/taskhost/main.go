@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -47,16 +48,21 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		return 0
 	case errors.Is(err, errReported):
 		return exitFailed
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
 		fmt.Fprintln(stderr, "taskhost: interrupted")
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "taskhost: %v\n", err)
+		complain(stderr, err)
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "taskhost: %v\n", err)
+		complain(stderr, err)
 		return exitFailed
 	}
+}
+
+// complain writes an error, with the program's name before it once.
+func complain(stderr io.Writer, err error) {
+	fmt.Fprintln(stderr, "taskhost: "+strings.TrimPrefix(err.Error(), "taskhost: "))
 }
 
 // usageError is a mistake in the call rather than a failure.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/taskhost/taskhost/internal/text"
 )
 
 // print writes value as JSON where that was asked for, else as the table that
@@ -34,25 +36,20 @@ func newTable(out io.Writer) *table {
 func (t *table) row(cells ...any) {
 	texts := make([]string, len(cells))
 	for i, cell := range cells {
-		texts[i] = oneLine(fmt.Sprint(cell))
+		texts[i] = text.Line(fmt.Sprint(cell))
 	}
 	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(texts, "\t"), "\t"))
 }
 
 func (t *table) flush() error { return t.w.Flush() }
 
-// oneLine keeps a text from breaking the table.
-func oneLine(text string) string {
-	return strings.NewReplacer("\n", " ", "\t", " ").Replace(text)
-}
-
 // short cuts a text for a cell.
-func short(text string, most int) string {
-	text = oneLine(text)
-	if len([]rune(text)) <= most {
-		return text
+func short(s string, most int) string {
+	runes := []rune(text.Line(s))
+	if len(runes) <= most {
+		return string(runes)
 	}
-	return string([]rune(text)[:most-1]) + "…"
+	return string(runes[:most-1]) + "…"
 }
 
 func sizeText(bytes int64) string {

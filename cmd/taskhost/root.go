@@ -31,7 +31,7 @@ func (a *app) rootCommand() *cobra.Command {
 		Version:       taskhost.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          args(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
 			a.settings, err = loadSettings(cmd.Flags(), a.environ)

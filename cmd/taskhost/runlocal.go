@@ -11,6 +11,7 @@ import (
 
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/argschema"
+	"github.com/taskhost/taskhost/internal/text"
 	"github.com/taskhost/taskhost/modules"
 	"github.com/taskhost/taskhost/task"
 )
@@ -28,6 +29,9 @@ TASK may be left out where the module declares one.`,
 		Example: `  taskhost run flaky.wasm demo.flaky --args '{"fail_times":0}'`,
 		Args:    args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if attempt < 1 {
+				return usagef("--attempt must be at least 1, is %d", attempt)
+			}
 			input, err := a.readArgs(argsText)
 			if err != nil {
 				return err
@@ -144,5 +148,5 @@ type terminalCalls struct {
 // Log implements host.Calls.
 func (c terminalCalls) Log(_ context.Context, line host.LogLine) {
 	level := [...]string{"debug", "info", "warn", "error"}[line.Level]
-	fmt.Fprintf(c.app.stderr, "%-5s %s %s\n", level, oneLine(line.Message), line.Fields)
+	fmt.Fprintf(c.app.stderr, "%-5s %s %s\n", level, text.Line(line.Message), line.Fields)
 }

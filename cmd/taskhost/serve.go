@@ -113,7 +113,8 @@ func startServer(ctx context.Context, s *settings, logger *slog.Logger) (_ *serv
 		served: make(chan error, 1),
 		http: &http.Server{
 			Handler: httpapi.New(httpapi.Config{
-				Tasks: host, Modules: host.Modules(), Auth: host, Logger: logger, Version: taskhost.Version(),
+				Tasks: host, Modules: host.Modules(), Auth: host, Health: host,
+				Logger: logger, Version: taskhost.Version(),
 			}),
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 			ReadHeaderTimeout: 5 * time.Second,
@@ -142,7 +143,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, usagef("listen: %w: give an address such as 127.0.0.1:7420", err)
 	}
-	if ip := net.ParseIP(name); name != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !isLoopback(name) {
 		return nil, usagef("listen: %s is not a loopback address: the server has no TLS yet; listen on 127.0.0.1 and put a proxy that has it in front", address)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
@@ -155,6 +156,11 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
+func isLoopback(name string) bool {
+	ip := net.ParseIP(name)
+	return name == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
 // wait serves until ctx ends or serving fails, and then stops.
 func (s *server) wait(ctx context.Context) error {
 	var err error
@@ -165,16 +171,20 @@ func (s *server) wait(ctx context.Context) error {
 	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 }
 
-// stop lets requests and then tasks finish, for a while, and interrupts the
-// tasks that are left.
+// stop starts no more tasks and takes no more requests, lets those in progress
+// finish for a while, and interrupts the tasks that are left.
 func (s *server) stop(ctx context.Context) error {
-	requests, cancel := context.WithTimeout(ctx, requestGrace)
-	defer cancel()
-	err := s.http.Shutdown(requests)
-	if err != nil {
-		err = s.http.Close()
-	}
+	closed := make(chan error, 1)
+	go func() {
+		requests, cancel := context.WithTimeout(ctx, requestGrace)
+		defer cancel()
+		err := s.http.Shutdown(requests)
+		if err != nil {
+			err = s.http.Close()
+		}
+		closed <- err
+	}()
 	tasks, cancel := context.WithTimeout(ctx, s.grace)
 	defer cancel()
-	return errors.Join(err, s.host.Stop(tasks), s.withdraw())
+	return errors.Join(s.host.Stop(tasks), <-closed, s.withdraw())
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,11 +24,17 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// kubernetes are the variables that it sets for a service named taskhost.
+var kubernetes = regexp.MustCompile(`^TASKHOST_(PORT|SERVICE)(_|$)`)
+
 const (
 	envPrefix = "TASKHOST_"
 	// envTests is the prefix of variables that are for the project's tests.
 	envTests    = "TASKHOST_TEST_"
 	defaultFile = "taskhost.yaml"
+
+	originEnv  = "environment"
+	originFlag = "flag"
 )
 
 // settings are the program's choices, after all places where they can be made.
@@ -78,6 +86,9 @@ func stateDir(getenv func(string) string) string {
 	case "darwin":
 		return filepath.Join(getenv("HOME"), "Library", "Application Support", "taskhost")
 	default:
+		if getenv("HOME") == "" {
+			return ""
+		}
 		return filepath.Join(getenv("HOME"), ".local", "state", "taskhost")
 	}
 }
@@ -127,7 +138,7 @@ func loadSettings(flags *pflag.FlagSet, environ []string) (*settings, error) {
 	}
 	s := &settings{origins: origins}
 	if err := merged.UnmarshalWithConf("", s, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		DecodeHook:       mapstructure.StringToTimeDurationHookFunc(),
+		DecodeHook:       durationHook,
 		WeaklyTypedInput: true,
 		Result:           s,
 		TagName:          "koanf",
@@ -135,6 +146,19 @@ func loadSettings(flags *pflag.FlagSet, environ []string) (*settings, error) {
 		return nil, usagef("settings: %w", err)
 	}
 	return s, s.validate()
+}
+
+// durationHook reads durations as Go writes them. A bare number would be
+// nanoseconds, which nobody means.
+func durationHook(from, to reflect.Type, value any) (any, error) {
+	if to != reflect.TypeFor[time.Duration]() || from == to {
+		return value, nil
+	}
+	d, err := time.ParseDuration(fmt.Sprint(value))
+	if err != nil || d < 0 {
+		return nil, fmt.Errorf("%q is no duration: write it with a unit, such as 30s or 1m30s", fmt.Sprint(value))
+	}
+	return d, nil
 }
 
 func lookup(environ []string) func(string) string {
@@ -174,13 +198,13 @@ func envLayer(environ []string) (layer, error) {
 		Prefix:      envPrefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(key, value string) (string, any) {
-			if strings.HasPrefix(key, envTests) {
+			if strings.HasPrefix(key, envTests) || kubernetes.MatchString(key) {
 				return "", nil
 			}
 			return strings.ToLower(strings.TrimPrefix(key, envPrefix)), value
 		},
 	}), nil)
-	return layer{"environment", values}, err
+	return layer{originEnv, values}, err
 }
 
 // flagLayer takes the flags that were given and are settings.
@@ -193,7 +217,7 @@ func flagLayer(flags *pflag.FlagSet, known map[string]any) (layer, error) {
 		}
 		return key, f.Value.String()
 	}), nil)
-	return layer{"flag", values}, err
+	return layer{originFlag, values}, err
 }
 
 func (s *settings) validate() error {

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/taskhost/taskhost/internal/text"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -43,7 +46,7 @@ func (a *app) taskEnqueueCommand() *cobra.Command {
 	var (
 		argsText, key, delay, timeout string
 		priority                      int
-		tags                          map[string]string
+		tagTexts                      []string
 		wait                          bool
 	)
 	cmd := &cobra.Command{
@@ -54,6 +57,10 @@ func (a *app) taskEnqueueCommand() *cobra.Command {
 		Args: args(cobra.ExactArgs(1)),
 		RunE: a.remote(func(cmd *cobra.Command, args []string, c *client) error {
 			input, err := a.readArgs(argsText)
+			if err != nil {
+				return err
+			}
+			tags, err := parseTags(tagTexts)
 			if err != nil {
 				return err
 			}
@@ -85,9 +92,21 @@ func (a *app) taskEnqueueCommand() *cobra.Command {
 	flags.StringVar(&delay, "delay", "", "wait before the first attempt, such as 1m30s")
 	flags.StringVar(&timeout, "timeout", "", "bound each attempt, such as 30s")
 	flags.IntVar(&priority, "priority", 0, "1 (lowest) to 10 (highest) (default the definition's)")
-	flags.StringToStringVar(&tags, "tag", nil, "KEY=VALUE, may be repeated")
+	flags.StringArrayVar(&tagTexts, "tag", nil, "KEY=VALUE, may be repeated")
 	flags.BoolVar(&wait, "wait", false, "wait for the end, print the task, and fail unless it succeeded")
 	return cmd
+}
+
+func parseTags(texts []string) (map[string]string, error) {
+	tags := make(map[string]string, len(texts))
+	for _, text := range texts {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, usagef("--tag %q must be KEY=VALUE", text)
+		}
+		tags[key] = value
+	}
+	return tags, nil
 }
 
 // readArgs reads arguments from where --args says.
@@ -135,8 +154,8 @@ func (a *app) printTask(t *task.Task) error {
 		out.row("status", t.Status)
 		out.row("attempts", fmt.Sprintf("%d of %d", t.Attempt, t.MaxAttempts))
 		out.row("priority", t.Priority)
-		for key, value := range t.Tags {
-			out.row("tag", key+"="+value)
+		for _, key := range slices.Sorted(maps.Keys(t.Tags)) {
+			out.row("tag", key+"="+t.Tags[key])
 		}
 		out.row("created", timeText(t.CreatedAt))
 		if t.NextAttemptAt != nil {
@@ -237,7 +256,7 @@ func (a *app) printLog(entry task.LogEntry) error {
 	if a.settings.Output == "json" {
 		return json.NewEncoder(a.stdout).Encode(entry)
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s %d %-5s %s %s\n", entry.Time.Local().Format("15:04:05.000"), entry.Attempt, entry.Level, oneLine(entry.Message), entry.Fields)
+	_, err := fmt.Fprintf(a.stdout, "%s %d %-5s %s %s\n", entry.Time.Local().Format("15:04:05.000"), entry.Attempt, entry.Level, text.Line(entry.Message), entry.Fields)
 	return err
 }
 

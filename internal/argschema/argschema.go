@@ -54,6 +54,9 @@ func Compile(text []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("argument schema: %w", err)
 	}
+	if err := checkPaths(compiled); err != nil {
+		return nil, fmt.Errorf("argument schema: %w", err)
+	}
 	return &Schema{compiled}, nil
 }
 

@@ -30,7 +30,7 @@ func (r *Runner) run(ctx context.Context, claim *Claim) {
 	end := decide(claim, outcome, stopped)
 	end.Elapsed = time.Since(started)
 	end.Logs = r.journal.end(log)
-	r.ends.add(end)
+	r.submit(end)
 }
 
 // attempt calls the handler. stopped is the cause for which the attempt's context

@@ -108,6 +108,8 @@ type End struct {
 	Elapsed time.Duration
 	// Logs are the lines that were not yet stored.
 	Logs []LogLine
+
+	tries int // how often storing it has failed
 }
 
 // LogLine is a line of an attempt that is being stored.

@@ -6,7 +6,14 @@ import (
 	"math"
 	"time"
 
+	"github.com/taskhost/taskhost/internal/text"
 	"github.com/taskhost/taskhost/task"
+)
+
+// Bounds of what is kept of a failure, in bytes.
+const (
+	maxMessage = 8 << 10
+	maxTrace   = 32 << 10
 )
 
 // mostCrashes is how many nodes may die under a task before it is failed, so
@@ -42,6 +49,7 @@ func decide(claim *Claim, outcome task.Outcome, stopped error) *End {
 // reports what that looked like from the inside.
 func reason(t *task.Task, failure *task.Failure, stopped error) *task.Failure {
 	out := *failure
+	out.Message, out.Trace = text.Cut(out.Message, maxMessage), text.Cut(out.Trace, maxTrace)
 	switch {
 	case errors.Is(stopped, errTimeout):
 		out.Cause = task.CauseTimeout
@@ -59,6 +67,9 @@ func reason(t *task.Task, failure *task.Failure, stopped error) *task.Failure {
 // wait is how long the retry after the given attempt waits:
 // Delay × Backoff^(attempt-1), at most MaxDelay.
 func (p RetryPolicy) wait(attempt int) time.Duration {
+	if p.Delay <= 0 {
+		return 0 // times infinity would be no number
+	}
 	wait := float64(p.Delay) * math.Pow(p.Backoff, float64(attempt-1))
 	if wait >= float64(p.MaxDelay) { // +Inf too
 		return p.MaxDelay

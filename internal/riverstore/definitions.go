@@ -28,6 +28,9 @@ type definitions struct {
 
 	mu    sync.Mutex
 	known map[string]*definition
+	// generation counts changes, so that what was read before one is not kept
+	// after it.
+	generation int
 }
 
 func newDefinitions(db Database) *definitions {
@@ -38,11 +41,12 @@ func (d *definitions) forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	clear(d.known)
+	d.generation++
 }
 
 func (d *definitions) get(ctx context.Context, name string) (*definition, error) {
 	d.mu.Lock()
-	known := d.known[name]
+	known, generation := d.known[name], d.generation
 	d.mu.Unlock()
 	if known != nil && time.Since(known.readAt) < definitionTTL {
 		return known, nil
@@ -65,6 +69,8 @@ func (d *definitions) get(ctx context.Context, name string) (*definition, error)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.known[name] = fresh
+	if d.generation == generation {
+		d.known[name] = fresh
+	}
 	return fresh, nil
 }

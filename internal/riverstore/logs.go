@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/taskhost/taskhost/internal/text"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -16,9 +16,13 @@ import (
 const (
 	// MaxLogLine bounds a line: its message and its fields, each.
 	MaxLogLine = 8 << 10
-	// MaxLogBytes bounds the lines of an attempt. One more line then says that
-	// the rest was dropped.
+	// MaxLogBytes bounds the lines of an attempt, each counted with
+	// LogLineCost more than its text. One more line then says that the rest was
+	// dropped.
 	MaxLogBytes = 1 << 20
+	// LogLineCost is what a line costs beside its text, so that many short
+	// lines are bounded too: to 16,384.
+	LogLineCost = 64
 )
 
 // seqBits is how many bits of a line's sequence number count inside an
@@ -46,7 +50,7 @@ type attemptLog struct {
 
 // Log implements [task.LogSink].
 func (l *attemptLog) Log(level task.Level, message string, fields json.RawMessage) {
-	message = cutLine(message)
+	message = text.Cut(message, MaxLogLine)
 	if len(fields) > MaxLogLine {
 		fields = json.RawMessage(fmt.Sprintf(`{"dropped":"fields of %d bytes, at most %d are kept"}`, len(fields), MaxLogLine))
 	}
@@ -55,7 +59,7 @@ func (l *attemptLog) Log(level task.Level, message string, fields json.RawMessag
 	if l.full {
 		return
 	}
-	l.bytes += len(message) + len(fields)
+	l.bytes += len(message) + len(fields) + LogLineCost
 	if l.bytes > MaxLogBytes {
 		l.full = true
 		level, fields = task.Warn, nil
@@ -70,16 +74,6 @@ func (l *attemptLog) Log(level task.Level, message string, fields json.RawMessag
 		Fields:  fields,
 	}})
 	l.next++
-}
-
-func cutLine(message string) string {
-	message = strings.ToValidUTF8(message, "\uFFFD")
-	message = strings.ReplaceAll(message, "\x00", "\uFFFD")
-	if len(message) <= MaxLogLine {
-		return message
-	}
-	const mark = "… (cut)"
-	return strings.ToValidUTF8(message[:MaxLogLine-len(mark)], "") + mark
 }
 
 // take removes the lines that are waiting.

@@ -63,7 +63,9 @@ type Runner struct {
 	handler task.Handler
 	client  riverClient
 	ends    *group[*End]
-	journal journal
+	// unstored counts the ends that were submitted and are not stored.
+	unstored sync.WaitGroup
+	journal  journal
 
 	// interrupt cancels the attempts in progress.
 	interrupted context.Context
@@ -154,7 +156,7 @@ func (r *Runner) Stop(ctx context.Context) error {
 
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	if waitErr := r.ends.wait(drain); waitErr != nil {
+	if waitErr := r.waitStored(drain); waitErr != nil {
 		err = errors.Join(err, fmt.Errorf("store the last ends: %w", waitErr))
 	}
 	close(r.abandon)
