@@ -2,6 +2,7 @@ package task
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -119,7 +120,7 @@ func (t *Task) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*t = Task(in.plainTask)
-	t.Timeout = time.Duration(in.TimeoutSeconds * float64(time.Second))
+	t.Timeout = time.Duration(math.Round(in.TimeoutSeconds * float64(time.Second)))
 	return nil
 }
 

@@ -54,7 +54,7 @@ func TestTaskJSONOfAWaitingTaskIsExactly(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, `{"task_id":"00000000-0000-0000-0000-000000000000","name":"greet","status":"pending","executor":"async",`+
-		`"module":null,"priority":5,"tags":{},"source":"manual",`+
+		`"priority":5,"tags":{},"source":"manual",`+
 		`"created_at":"2026-01-02T03:04:05Z","run_at":"2026-01-02T03:04:05Z","next_attempt_at":"2026-01-02T03:04:05Z",`+
 		`"start_time":null,"end_time":null,"attempt":0,"max_attempts":1,"requeue_on_interrupt":false,"crashes":0,`+
 		`"result_bytes":0,"args_bytes":0,"timeout":60,"duration":null,"retries_used":0}`, string(text))

@@ -26,11 +26,33 @@ const (
 	maxExponent = 400
 	// maxDigits bounds the length of a number, for the same reason.
 	maxDigits = 1000
+	// maxDepth bounds how deep a schema is nested: the time to compile it grows
+	// with the third power.
+	maxDepth = 100
 )
+
+// depth is how deep a value is nested.
+func depth(value any) int {
+	deepest := 0
+	switch v := value.(type) {
+	case map[string]any:
+		for _, element := range v {
+			deepest = max(deepest, depth(element))
+		}
+	case []any:
+		for _, element := range v {
+			deepest = max(deepest, depth(element))
+		}
+	default:
+		return 0
+	}
+	return deepest + 1
+}
 
 // Schema checks arguments. It is safe for concurrent use.
 type Schema struct {
 	compiled *jsonschema.Schema
+	count    bool // a check might take exponential time
 }
 
 // Compile reads a JSON Schema, of draft 2020-12 unless it names another.
@@ -41,6 +63,9 @@ func Compile(text []byte) (*Schema, error) {
 	}
 	if _, problem := badNumber(doc); problem != "" {
 		return nil, fmt.Errorf("argument schema: %s", problem)
+	}
+	if depth(doc) > maxDepth {
+		return nil, fmt.Errorf("argument schema: it is nested more than %d deep: use $defs", maxDepth)
 	}
 	compiler := jsonschema.NewCompiler()
 	// A schema is a stranger's text: it must not make the host open a file or
@@ -54,10 +79,11 @@ func Compile(text []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("argument schema: %w", err)
 	}
-	if err := checkPaths(compiled); err != nil {
+	count, err := checkPaths(compiled)
+	if err != nil {
 		return nil, fmt.Errorf("argument schema: %w", err)
 	}
-	return &Schema{compiled}, nil
+	return &Schema{compiled, count}, nil
 }
 
 // noLoader refuses every reference to another document.
@@ -75,6 +101,9 @@ func (s *Schema) Check(args []byte) []task.ArgumentProblem {
 	}
 	if path, problem := badNumber(value); problem != "" {
 		return []task.ArgumentProblem{{Path: path, Problem: problem}}
+	}
+	if s.count && tooMany(s.compiled, value) {
+		return []task.ArgumentProblem{{Problem: fmt.Sprintf("would take more than %d steps to check: nest them less deeply", mostEvaluations)}}
 	}
 	err = s.compiled.Validate(value)
 	if err == nil {
@@ -113,11 +142,14 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
+// escape writes a key as a step of a JSON Pointer.
+var escape = strings.NewReplacer("~", "~0", "/", "~1")
+
 func pointer(path []string) string {
 	var b strings.Builder
 	for _, step := range path {
 		b.WriteByte('/')
-		b.WriteString(cut(strings.NewReplacer("~", "~0", "/", "~1").Replace(step)))
+		b.WriteString(cut(escape.Replace(step)))
 	}
 	return b.String()
 }
@@ -129,7 +161,7 @@ func badNumber(value any) (path, problem string) {
 	case map[string]any:
 		for key, element := range v {
 			if path, problem = badNumber(element); problem != "" {
-				return "/" + cut(key) + path, problem
+				return "/" + cut(escape.Replace(key)) + path, problem
 			}
 		}
 	case []any:

@@ -11,13 +11,14 @@ import (
 // the time that a check takes.
 const mostPaths = 10_000
 
-// checkPaths refuses a schema in which too many apply to one place.
-func checkPaths(root *jsonschema.Schema) error {
+// checkPaths refuses a schema in which too many apply to one place. It reports
+// whether their number has to be counted at each check.
+func checkPaths(root *jsonschema.Schema) (count bool, err error) {
 	p := &paths{counts: make(map[*jsonschema.Schema]int), seen: make(map[*jsonschema.Schema]bool)}
 	if !p.visit(root) {
-		return fmt.Errorf("more than %d of its parts apply to one place: refer to a definition fewer times", mostPaths)
+		return false, fmt.Errorf("more than %d of its parts apply to one place: refer to a definition fewer times", mostPaths)
 	}
-	return nil
+	return branches(p.seen), nil
 }
 
 // paths counts, for each schema that it has seen, those that apply where it does.

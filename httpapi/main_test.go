@@ -1,0 +1,174 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/taskhost/taskhost/httpapi"
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/task"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake serves what a test gives it. A call that the test did not expect panics,
+// which a client sees as an internal error.
+type fake struct {
+	enqueue     func(request task.Request) (task.ID, error)
+	task        func(id task.ID) (*task.Task, error)
+	result      func(id task.ID) ([]byte, string, error)
+	logs        func(id task.ID, after int64, limit int) ([]task.LogEntry, error)
+	definitions func(ctx context.Context) ([]task.Definition, error)
+
+	push     func(name string, wasm []byte) (*modules.Version, error)
+	list     func() ([]modules.Version, error)
+	versions func(module string) ([]modules.Version, error)
+
+	authenticate func(secret string) (string, bool, error)
+	ping         func() error
+}
+
+func (f *fake) EnqueueRequest(_ context.Context, request task.Request) (task.ID, error) {
+	return f.enqueue(request)
+}
+
+func (f *fake) Task(_ context.Context, id task.ID) (*task.Task, error) { return f.task(id) }
+
+func (f *fake) Result(_ context.Context, id task.ID) ([]byte, string, error) { return f.result(id) }
+
+func (f *fake) Logs(_ context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error) {
+	return f.logs(id, after, limit)
+}
+
+func (f *fake) Definitions(ctx context.Context) ([]task.Definition, error) { return f.definitions(ctx) }
+
+func (f *fake) Push(_ context.Context, name string, wasm []byte) (*modules.Version, error) {
+	return f.push(name, wasm)
+}
+
+func (f *fake) List(context.Context) ([]modules.Version, error) { return f.list() }
+
+func (f *fake) Versions(_ context.Context, module string) ([]modules.Version, error) {
+	return f.versions(module)
+}
+
+func (f *fake) Authenticate(_ context.Context, secret string) (string, bool, error) {
+	if f.authenticate != nil {
+		return f.authenticate(secret)
+	}
+	return "tests", secret == token, nil
+}
+
+func (f *fake) Ping(context.Context) error { return f.ping() }
+
+const (
+	token    = "th_secret"
+	sampleID = "01890a5d-ac96-774b-bcce-b302099a8057"
+)
+
+func parsedID(t *testing.T) task.ID {
+	t.Helper()
+	id, err := task.ParseID(sampleID)
+	require.NoError(t, err)
+	return id
+}
+
+// served is an API that listens, with its log.
+type served struct {
+	*httptest.Server
+
+	log *syncBuffer
+}
+
+func serve(t *testing.T, f *fake) *served {
+	t.Helper()
+	log := new(syncBuffer)
+	server := httptest.NewServer(httpapi.New(httpapi.Config{
+		Tasks: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3",
+		Logger: slog.New(slog.NewJSONHandler(log, nil)),
+	}))
+	t.Cleanup(server.Close)
+	server.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &served{server, log}
+}
+
+// answer is a response that was read.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// send sends a request with the token, and headers as "Name: value".
+func (s *served) send(t *testing.T, method, path, body string, headers ...string) answer {
+	t.Helper()
+	return s.sendFrom(t, method, path, strings.NewReader(body), append([]string{"Authorization: Bearer " + token}, headers...)...)
+}
+
+// sendFrom sends a request with the given headers alone.
+func (s *served) sendFrom(t *testing.T, method, path string, body io.Reader, headers ...string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
+	require.NoError(t, err)
+	for _, line := range headers {
+		name, value, _ := strings.Cut(line, ": ")
+		request.Header.Set(name, value)
+	}
+	response, err := s.Client().Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return answer{response.StatusCode, response.Header, text}
+}
+
+// into reads the answer as JSON, and nothing that the type does not have.
+func (a answer) into(t *testing.T, out any) {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(a.body))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(out), "%s", a.body)
+}
+
+// requireProblem holds an answer to the shape of a problem document.
+func requireProblem(t *testing.T, a answer, status int, code string) httpapi.Problem {
+	t.Helper()
+	require.Equal(t, status, a.status, "%s", a.body)
+	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
+	var problem httpapi.Problem
+	a.into(t, &problem)
+	require.Equal(t, status, problem.Status)
+	require.Equal(t, http.StatusText(status), problem.Title)
+	require.Equal(t, code, problem.Code)
+	require.NotEmpty(t, problem.Detail)
+	return problem
+}
+
+// syncBuffer is a buffer for a logger of many goroutines.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,93 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/task"
+)
+
+// answers are what a server that has everything, and one that has little,
+// say to each route.
+func answers(t *testing.T) *fake {
+	t.Helper()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	id := parsedID(t)
+	return &fake{
+		enqueue: func(task.Request) (task.ID, error) { return id, nil },
+		task: func(asked task.ID) (*task.Task, error) {
+			if asked != id { // one of a Go function, that waits
+				return &task.Task{ID: asked, Name: "greet", Status: task.Pending, Executor: task.Async, Priority: 5, Source: task.Manual, CreatedAt: at, RunAt: at, NextAttemptAt: &at, MaxAttempts: 1}, nil
+			}
+			return &task.Task{
+				ID: id, Name: "a", Status: task.Failed, Executor: task.Wasm, Module: &task.ModuleRef{Name: "m", Version: 1, Digest: "d"},
+				Priority: 5, Tags: map[string]string{"k": "v"}, Source: task.Manual, CreatedAt: at, RunAt: at, StartedAt: &at, EndedAt: &at,
+				Attempt: 1, MaxAttempts: 1, Timeout: time.Minute, Error: "e", Cause: task.CauseTrap, Trace: "t", ResultType: "r",
+				Node: "n", IdempotencyKey: "k", RetriedFrom: &id, ResolvedBy: &id,
+			}, nil
+		},
+		logs: func(task.ID, int64, int) ([]task.LogEntry, error) {
+			return []task.LogEntry{
+				{Seq: 1, Attempt: 1, Time: at, Level: task.Info, Message: "m", Fields: json.RawMessage(`{"a":1}`)},
+				{Seq: 2, Attempt: 1, Time: at, Level: task.Info},
+			}, nil
+		},
+		definitions: func(context.Context) ([]task.Definition, error) {
+			return []task.Definition{
+				{Name: "greet", Executor: task.Async, Options: task.Options{}.WithDefaults()},
+				{Name: "typed", Executor: task.Async, Options: task.Options{}.WithDefaults(), Args: json.RawMessage(`true`)},
+				sampleVersion().Definitions[0],
+			}, nil
+		},
+		push: func(string, []byte) (*modules.Version, error) {
+			version := sampleVersion()
+			return &version, nil
+		},
+		list:     func() ([]modules.Version, error) { return []modules.Version{sampleVersion()}, nil },
+		versions: func(string) ([]modules.Version, error) { return []modules.Version{sampleVersion()}, nil },
+	}
+}
+
+// TestAnswersAreAsTheDocumentSays holds real answers to the schemas that the
+// document gives for them: a client that is generated from it must be able to
+// read what it gets.
+func TestAnswersAreAsTheDocumentSays(t *testing.T) {
+	s := serve(t, answers(t))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.send(t, "GET", "/openapi.json", "").body))
+	require.NoError(t, err)
+	compiler := jsonschema.NewCompiler()
+	require.NoError(t, compiler.AddResource("mem:///openapi.json", doc))
+
+	const other = "/v1/tasks/01890a5d-ac96-774b-bcce-b302099a0000"
+	for name, test := range map[string]struct{ method, path, body, schema string }{
+		"enqueue":              {"POST", "/v1/tasks", `{"name":"a"}`, "paths/~1v1~1tasks/post/responses/201"},
+		"a task":               {"GET", "/v1/tasks/" + sampleID, "", "paths/~1v1~1tasks~1{id}/get/responses/200"},
+		"a task of a function": {"GET", other, "", "paths/~1v1~1tasks~1{id}/get/responses/200"},
+		"logs":                 {"GET", "/v1/tasks/" + sampleID + "/logs", "", "paths/~1v1~1tasks~1{id}~1logs/get/responses/200"},
+		"definitions":          {"GET", "/v1/definitions", "", "paths/~1v1~1definitions/get/responses/200"},
+		"push":                 {"POST", "/v1/modules/m", "wasm", "paths/~1v1~1modules~1{name}/post/responses/201"},
+		"modules":              {"GET", "/v1/modules", "", "paths/~1v1~1modules/get/responses/200"},
+		"versions":             {"GET", "/v1/modules/m", "", "paths/~1v1~1modules~1{name}/get/responses/200"},
+		"a problem":            {"POST", "/v1/tasks", `{"name":"a","priority":11}`, "paths/~1v1~1tasks/post/responses/default"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := s.send(t, test.method, test.path, test.body)
+			require.Equal(t, name == "a problem", got.status >= 300, "%s", got.body)
+			media := strings.ReplaceAll(got.header.Get("Content-Type"), "/", "~1")
+			location := strings.NewReplacer("{", "%7B", "}", "%7D", "+", "%2B").Replace(test.schema + "/content/" + media + "/schema")
+			schema, err := compiler.Compile("mem:///openapi.json#/" + location)
+			require.NoError(t, err)
+			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(got.body))
+			require.NoError(t, err)
+			require.NoError(t, schema.Validate(value), "%s", got.body)
+		})
+	}
+}
