@@ -201,11 +201,13 @@ func TestLogOfARunningTask(t *testing.T) {
 	require.Equal(t, "last", entries[0].Message)
 }
 
+type innerKey struct{}
+
 func TestCurrent(t *testing.T) {
 	h := newHost(t, taskhost.Config{})
 	seen := make(chan task.Task, 2)
 	f := register(t, h, "seen", func(ctx context.Context, _ int) (int, error) {
-		current, ok := taskhost.Current(context.WithValue(ctx, struct{}{}, 1))
+		current, ok := taskhost.Current(context.WithValue(ctx, innerKey{}, 1))
 		require.True(t, ok)
 		seen <- current
 		if current.Attempt == 1 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -122,7 +123,11 @@ func (a *api) asProblem(ctx huma.Context, _ string, value any) (any, error) {
 	}
 	p := problemf(model.Status, code, "%s", model.Detail)
 	for _, e := range model.Errors {
-		p.Errors = append(p.Errors, task.ArgumentProblem{Path: e.Location, Problem: e.Message})
+		message := e.Message
+		if strings.HasPrefix(message, "json: cannot unmarshal") { // it goes on with a type of ours
+			message = "holds a number beyond ±1.8e308, or a value of another type than is wanted"
+		}
+		p.Errors = append(p.Errors, task.ArgumentProblem{Path: e.Location, Problem: message})
 	}
 	return p, nil
 }

@@ -29,7 +29,7 @@ func ReadManifest(text []byte) (sdk string, definitions []task.Definition, err e
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&manifest); err != nil {
-		return "", nil, rejected("its manifest cannot be read: %v", err)
+		return "", nil, rejected("its manifest cannot be read: %s", jsonProblem(err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return "", nil, rejected("its manifest is followed by something else")
@@ -55,6 +55,19 @@ func ReadManifest(text []byte) (sdk string, definitions []task.Definition, err e
 		definitions = append(definitions, def)
 	}
 	return manifest.SDK, definitions, nil
+}
+
+// jsonProblem says what is wrong without naming types of ours.
+func jsonProblem(err error) string {
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		where := wrongType.Field
+		if where == "" {
+			where = "it"
+		}
+		return fmt.Sprintf("%s is of the wrong type, %s", where, wrongType.Value)
+	}
+	return err.Error()
 }
 
 func readDefinition(index int, in *abi.Definition) (task.Definition, error) {

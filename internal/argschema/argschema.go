@@ -31,6 +31,22 @@ const (
 	maxDepth = 100
 )
 
+// size is how many values and keys a value holds, itself included.
+func size(value any) int {
+	n := 1
+	switch v := value.(type) {
+	case map[string]any:
+		for _, element := range v {
+			n += 1 + size(element)
+		}
+	case []any:
+		for _, element := range v {
+			n += size(element)
+		}
+	}
+	return n
+}
+
 // depth is how deep a value is nested.
 func depth(value any) int {
 	deepest := 0
@@ -52,7 +68,10 @@ func depth(value any) int {
 // Schema checks arguments. It is safe for concurrent use.
 type Schema struct {
 	compiled *jsonschema.Schema
-	count    bool // a check might take exponential time
+	// most is how many schemas apply to one place at the most; grows says that
+	// it may be more in arguments that are nested deeply.
+	most  int
+	grows bool
 }
 
 // Compile reads a JSON Schema, of draft 2020-12 unless it names another.
@@ -79,11 +98,11 @@ func Compile(text []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("argument schema: %w", err)
 	}
-	count, err := checkPaths(compiled)
+	most, grows, err := checkPaths(compiled)
 	if err != nil {
 		return nil, fmt.Errorf("argument schema: %w", err)
 	}
-	return &Schema{compiled, count}, nil
+	return &Schema{compiled, most, grows}, nil
 }
 
 // noLoader refuses every reference to another document.
@@ -102,8 +121,8 @@ func (s *Schema) Check(args []byte) []task.ArgumentProblem {
 	if path, problem := badNumber(value); problem != "" {
 		return []task.ArgumentProblem{{Path: path, Problem: problem}}
 	}
-	if s.count && tooMany(s.compiled, value) {
-		return []task.ArgumentProblem{{Problem: fmt.Sprintf("would take more than %d steps to check: nest them less deeply", mostEvaluations)}}
+	if (s.grows || s.most*size(value) > mostEvaluations) && tooMany(s.compiled, value) {
+		return []task.ArgumentProblem{{Problem: fmt.Sprintf("would take more than %d steps to check: send less, or nest it less deeply", mostEvaluations)}}
 	}
 	err = s.compiled.Validate(value)
 	if err == nil {

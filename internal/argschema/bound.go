@@ -11,14 +11,17 @@ import (
 // the time that a check takes.
 const mostPaths = 10_000
 
-// checkPaths refuses a schema in which too many apply to one place. It reports
-// whether their number has to be counted at each check.
-func checkPaths(root *jsonschema.Schema) (count bool, err error) {
+// checkPaths refuses a schema in which too many apply to one place. It returns the
+// most that do, and whether that may grow with the depth of the arguments.
+func checkPaths(root *jsonschema.Schema) (most int, grows bool, err error) {
 	p := &paths{counts: make(map[*jsonschema.Schema]int), seen: make(map[*jsonschema.Schema]bool)}
 	if !p.visit(root) {
-		return false, fmt.Errorf("more than %d of its parts apply to one place: refer to a definition fewer times", mostPaths)
+		return 0, false, fmt.Errorf("more than %d of its parts apply to one place: refer to a definition fewer times", mostPaths)
 	}
-	return branches(p.seen), nil
+	for s := range p.seen {
+		most = max(most, p.count(s))
+	}
+	return most, branches(p.seen), nil
 }
 
 // paths counts, for each schema that it has seen, those that apply where it does.

@@ -82,6 +82,9 @@ type place struct {
 	items  []*place
 }
 
+// keyPlace stands for every key: what applies to one applies to each.
+var keyPlace = &place{number: -1}
+
 func newPlaces(value any) *place {
 	next := 0
 	var number func(value any) *place
@@ -123,6 +126,7 @@ func (e *evaluations) count(s *jsonschema.Schema, at *place) int {
 		add(next, at)
 	}
 	for name, element := range at.keys {
+		add(s.PropertyNames, keyPlace)
 		add(s.Properties[name], element)
 		for pattern, next := range s.PatternProperties {
 			if pattern.MatchString(name) {

@@ -113,3 +113,33 @@ func TestMultiplyingReferencesThroughArguments(t *testing.T) {
 	args := strings.Repeat(`{"a":`, levels) + "1" + strings.Repeat("}", levels)
 	require.NotEmpty(t, schema.Check([]byte(args)), "it was evaluated 2^%d times", levels)
 }
+
+// TestManyPartsAtManyPlaces: what applies to one place is bounded, and so must be
+// the places. These are a million evaluations; the schema allows twice as many at
+// each place, and the arguments 2000 times as many places.
+func TestManyPartsAtManyPlaces(t *testing.T) {
+	const levels, places = 11, 250
+	var defs strings.Builder
+	for i := range levels {
+		fmt.Fprintf(&defs, `"a%d":{"allOf":[{"$ref":"#/$defs/a%d"},{"$ref":"#/$defs/a%d"}]},`, i, i+1, i+1)
+	}
+	fmt.Fprintf(&defs, `"a%d":{"minLength":0}`, levels)
+	var keys strings.Builder
+	for i := range places {
+		fmt.Fprintf(&keys, `"%d":0,`, i)
+	}
+	for name, test := range map[string]struct{ keyword, args string }{
+		"items":                {"items", "[" + strings.Repeat("0,", places) + "0]"},
+		"contains":             {"contains", "[" + strings.Repeat("0,", places) + "0]"},
+		"additionalProperties": {"additionalProperties", "{" + keys.String() + `"":0}`},
+		"propertyNames":        {"propertyNames", "{" + keys.String() + `"":0}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			schema, err := argschema.Compile([]byte(`{"` + test.keyword + `":{"$ref":"#/$defs/a0"},"$defs":{` + defs.String() + `}}`))
+			if err != nil {
+				return
+			}
+			require.NotEmpty(t, schema.Check([]byte(test.args)))
+		})
+	}
+}

@@ -25,7 +25,7 @@ func TestLogLine(t *testing.T) {
 	l.Log(task.Debug, "", nil)
 	at := time.Date(2026, 1, 2, 2, 4, 5, 0, time.UTC)
 	require.Equal(t, []LogLine{
-		{Task: task.ID{1}, Lease: 3, LogEntry: task.LogEntry{Seq: 3<<24 | 0, Attempt: 2, Time: at, Level: task.Warn, Message: "careful", Fields: json.RawMessage(`{"a":1}`)}},
+		{Task: task.ID{1}, Lease: 3, LogEntry: task.LogEntry{Seq: 3 << 24, Attempt: 2, Time: at, Level: task.Warn, Message: "careful", Fields: json.RawMessage(`{"a":1}`)}},
 		{Task: task.ID{1}, Lease: 3, LogEntry: task.LogEntry{Seq: 3<<24 | 1, Attempt: 2, Time: at, Level: task.Debug}},
 	}, l.take())
 	require.Empty(t, l.take(), "what was taken is gone")
