@@ -79,7 +79,7 @@ func New(config Config) http.Handler {
 	outer.HandleFunc("GET /healthz", handleHealth)
 	outer.HandleFunc("GET /readyz", a.handleReady)
 	outer.Handle("/", a.authenticated(mux))
-	return a.recovered(secured(outer))
+	return a.recovered(secured(bounded(outer)))
 }
 
 // secured sets the headers that keep a browser from doing anything with an

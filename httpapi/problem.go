@@ -30,8 +30,20 @@ type Problem struct {
 	Near []string `json:"near,omitempty"`
 }
 
-// Error returns the detail.
-func (p *Problem) Error() string { return p.Detail }
+// Error returns the detail, and the places that it does not name itself.
+func (p *Problem) Error() string {
+	if len(p.Errors) == 0 || p.Code == codeArguments {
+		return p.Detail
+	}
+	places := make([]string, len(p.Errors))
+	for i, e := range p.Errors {
+		places[i] = strings.TrimPrefix(e.Path+": ", ": ") + e.Problem
+	}
+	return p.Detail + ": " + strings.Join(places, "; ")
+}
+
+// codeArguments is the code of a *task.ArgumentError, whose text names the places.
+const codeArguments = "invalid_arguments"
 
 // GetStatus makes a Problem an error that huma answers with.
 func (p *Problem) GetStatus() int { return p.Status }
@@ -65,7 +77,7 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 	)
 	switch {
 	case errors.As(err, &argument):
-		p := problemf(http.StatusUnprocessableEntity, "invalid_arguments", "%s", argument)
+		p := problemf(http.StatusUnprocessableEntity, codeArguments, "%s", argument)
 		p.Errors = argument.Problems
 		return p
 	case errors.As(err, &unknown):
@@ -122,6 +134,9 @@ func (a *api) asProblem(ctx huma.Context, _ string, value any) (any, error) {
 		return internalProblem(), nil
 	}
 	p := problemf(model.Status, code, "%s", model.Detail)
+	if model.Status == http.StatusRequestTimeout {
+		p.Detail = "the body of the request did not arrive in full, or not in time"
+	}
 	for _, e := range model.Errors {
 		message := e.Message
 		if strings.HasPrefix(message, "json: cannot unmarshal") { // it goes on with a type of ours

@@ -115,7 +115,7 @@ func (s *Store) finish(ctx context.Context, tx *sql.Tx, end *riverstore.End, at 
 	if err != nil || end.Status != task.Pending {
 		return "", true, err
 	}
-	return riverstore.Queue(executor), true, s.insertTicket(ctx, tx, end.ID, executor, name, priority, fromMicros(due))
+	return riverstore.Queue(executor), true, s.insertTicket(ctx, tx, end.ID, executor, name, priority, fromMicros(due), at)
 }
 
 // AppendLogs implements [riverstore.Database].

@@ -101,14 +101,14 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, row *riverstore.Row, at 
 	if err != nil {
 		return id, false, err
 	}
-	return row.ID, true, s.insertTicket(ctx, tx, row.ID, def.Executor, def.Name, row.Priority, due)
+	return row.ID, true, s.insertTicket(ctx, tx, row.ID, def.Executor, def.Name, row.Priority, due, at)
 }
 
-func (s *Store) insertTicket(ctx context.Context, tx *sql.Tx, id task.ID, executor task.Executor, name string, priority int, due time.Time) error {
+func (s *Store) insertTicket(ctx context.Context, tx *sql.Tx, id task.ID, executor task.Executor, name string, priority int, due, at time.Time) error {
 	_, err := tx.StmtContext(ctx, s.stmts.insertTicket).ExecContext(ctx,
 		`{"task_id":"`+id.String()+`"}`,
 		riverstore.Kind(executor, name), riverstore.Queue(executor), riverstore.RiverPriority(priority),
-		riverTime(due))
+		ticketTime(due, at))
 	return err
 }
 

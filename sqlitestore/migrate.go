@@ -215,5 +215,9 @@ func MigrationStatus(ctx context.Context, file string) (_ []Migration, err error
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return migrationStatus(ctx, db)
+	migrations, err := migrationStatus(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", file, err)
+	}
+	return migrations, nil
 }

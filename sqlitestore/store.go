@@ -211,6 +211,16 @@ func fromNullMicros(us sql.NullInt64) *time.Time {
 // riverTime is how River's SQLite driver writes times: text that sorts.
 func riverTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }
 
+// ticketTime is when a ticket is due, in River's milliseconds: rounded up, so
+// that nothing starts before its time, but for what is due already, which must
+// be found at once.
+func ticketTime(due, at time.Time) string {
+	if due.After(at) {
+		due = due.Add(time.Millisecond - 1).Truncate(time.Millisecond)
+	}
+	return riverTime(due)
+}
+
 // nullable turns an empty text into NULL.
 func nullable(text string) any {
 	if text == "" {

@@ -2,17 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"image/jpeg"
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,28 +24,6 @@ func runCommand(t *testing.T, environ []string, args ...string) output {
 	environ = slices.Concat(os.Environ(), []string{"TASKHOST_DATA_DIR=" + filepath.Join(t.TempDir(), "data")}, environ)
 	code := run(t.Context(), args, environ, strings.NewReader(""), &stdout, &stderr)
 	return output{code, stdout.String(), stderr.String()}
-}
-
-func TestEveryCommandHasAnExample(t *testing.T) {
-	var visit func(cmd *cobra.Command)
-	leaves := 0
-	visit = func(cmd *cobra.Command) {
-		for _, sub := range cmd.Commands() {
-			visit(sub)
-		}
-		if cmd.HasSubCommands() {
-			return
-		}
-		leaves++
-		path := cmd.CommandPath()
-		require.NotEmpty(t, cmd.Short, path)
-		require.Contains(t, cmd.Example, "taskhost", "%s has no example", path)
-		out := runCommand(t, nil, append(strings.Fields(path)[1:], "--help")...)
-		require.Equal(t, 0, out.code, path)
-		require.Contains(t, out.stdout, cmd.Example, path)
-	}
-	visit((&app{}).rootCommand())
-	require.GreaterOrEqual(t, leaves, 13)
 }
 
 func TestExitCodes(t *testing.T) {
@@ -130,30 +104,4 @@ func TestFirstTokenIsPrivateAndStays(t *testing.T) {
 	again, err := firstToken(dir)
 	require.NoError(t, err)
 	require.Equal(t, first, again)
-}
-
-func TestInterruptedCommandSaysSo(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	var stdout, stderr bytes.Buffer
-	code := run(ctx, []string{"demo", "--exit"}, append(os.Environ(), "TMPDIR="+t.TempDir()), strings.NewReader(""), &stdout, &stderr)
-	require.Equal(t, exitInterrupted, code, stderr.String())
-	require.Contains(t, stderr.String(), "taskhost: interrupted")
-}
-
-func requireThumbnails(t *testing.T, stderr string) {
-	t.Helper()
-	found := regexp.MustCompile(`(?m)^Thumbnails: (.+)$`).FindStringSubmatch(stderr)
-	require.Len(t, found, 2)
-	files, err := filepath.Glob(filepath.Join(found[1], "*.jpg"))
-	require.NoError(t, err)
-	require.Len(t, files, 4)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		size, err := jpeg.DecodeConfig(bytes.NewReader(text))
-		require.NoError(t, err)
-		require.Equal(t, 240, size.Width)
-	}
-	require.NoError(t, os.RemoveAll(filepath.Dir(found[1])))
 }

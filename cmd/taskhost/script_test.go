@@ -1,105 +1,208 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"github.com/taskhost/taskhost/task"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"taskhost": main})
-}
-
-// The scripts run the command as a user types it. $FLAKY is a built guest.
+// TestScripts runs the scripts in testdata/script, each in a directory of its
+// own with an environment of its own. Their guest is $GUESTS/tiny.wasm, which
+// compiles in no time under the race detector too. Beside testscript's commands
+// they have:
+//
+//	code N COMMAND...     run a command, which must end with the exit code N
+//	awaitserver [DIR]     wait until a server announces itself in a data directory
+//	awaitstatus ID STATUS wait until a task of that server has got to a state
+//	json [KEY VALUE]...   the last output is one JSON value, an object with these
+//	jsonlines             each line of the last output is a JSON value
+//	jsonenv VAR KEY       set a variable to what the last output has under a key
 func TestScripts(t *testing.T) {
-	flaky := buildGuest(t, "flaky")
+	guests := tinyDir(t)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("FLAKY", flaky)
-			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("TASKHOST_DATA_DIR", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("GUESTS", guests)
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"waitfor": waitFor,
-			"isjson":  isJSON,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":        scriptCode,
+			"awaitserver": scriptAwaitServer,
+			"awaitstatus": scriptAwaitStatus,
+			"json":        scriptJSON,
+			"jsonlines":   scriptJSONLines,
+			"jsonenv":     scriptJSONEnv,
 		},
 	})
 }
 
-var guests struct {
-	sync.Mutex
-	built map[string]string
-}
-
-// buildGuest builds an example guest, once, and returns the path of the module.
-func buildGuest(t *testing.T, name string) string {
+// tinyDir is a directory with tiny.wasm in it.
+func tinyDir(t *testing.T) string {
 	t.Helper()
-	guests.Lock()
-	defer guests.Unlock()
-	if path := guests.built[name]; path != "" {
-		return path
-	}
-	path := filepath.Join(t.TempDir(), name+".wasm")
-	root, err := findCheckout()
-	require.NoError(t, err)
-	require.NoError(t, goBuild(t.Context(), os.Environ(), root, path, "./examples/wasm-tasks/"+name))
-	if guests.built == nil {
-		guests.built = make(map[string]string)
-	}
-	guests.built[name] = path
-	return path
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tiny.wasm"), tinyModule(), 0o600))
+	return dir
 }
 
-// waitFor waits until a file is there: waitfor FILE.
-func waitFor(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: waitfor FILE")
+func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N COMMAND...")
 	}
-	ticker := time.NewTicker(10 * time.Millisecond)
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	have := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		have = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if have != want {
+		ts.Fatalf("exit code %d, want %d", have, want)
+	}
+}
+
+// scriptAwaitServer sets SERVER to the server's URL and ADDRESS to where it
+// listens.
+func scriptAwaitServer(ts *testscript.TestScript, neg bool, args []string) {
+	dir := dataDir(ts)
+	if len(args) > 0 {
+		dir = ts.MkAbs(args[0])
+	}
+	scriptAwait(ts, func() (bool, error) {
+		address, err := findServer(dir)
+		ts.Setenv("SERVER", address)
+		ts.Setenv("ADDRESS", strings.TrimPrefix(address, "http://"))
+		return err == nil, err
+	})
+}
+
+func dataDir(ts *testscript.TestScript) string {
+	return filepath.Join(ts.Getenv("XDG_STATE_HOME"), "taskhost")
+}
+
+func scriptAwaitStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: awaitstatus ID STATUS")
+	}
+	id, err := task.ParseID(args[0])
+	ts.Check(err)
+	token, err := readToken(filepath.Join(dataDir(ts), tokenFile))
+	ts.Check(err)
+	c := newClient(ts.Getenv("SERVER"), token)
+	defer c.http.CloseIdleConnections()
+	scriptAwait(ts, func() (bool, error) {
+		t, err := c.task(context.Background(), id)
+		return err == nil && t.Status == task.Status(args[1]), err
+	})
+}
+
+// scriptAwait tries until something is done.
+func scriptAwait(ts *testscript.TestScript, try func() (done bool, err error)) {
+	deadline := time.After(time.Minute)
+	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for range 3000 {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+	for {
+		done, err := try()
+		if done {
 			return
 		}
-		<-ticker.C
-	}
-	ts.Fatalf("%s does not appear", args[0])
-}
-
-// isJSON checks that a command printed JSON: isjson stdout.
-func isJSON(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: isjson stdout")
-	}
-	if text := ts.ReadFile(args[0]); json.Valid([]byte(text)) == neg {
-		ts.Fatalf("valid JSON: %v: %s", !neg, text)
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			ts.Fatalf("it does not come: %v", err)
+		}
 	}
 }
 
-func TestDemo(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Fatal("the demo builds its guests: there must be a go command on the PATH")
+func scriptJSON(ts *testscript.TestScript, neg bool, args []string) {
+	value := lastJSON(ts)
+	if neg || len(args)%2 != 0 {
+		ts.Fatalf("usage: json [KEY VALUE]...")
 	}
-	out := runCommand(t, []string{"TMPDIR=" + t.TempDir()}, "demo", "--exit")
-	require.Equal(t, 0, out.code, out.stderr)
-	require.NotContains(t, out.stderr, "\x1b", "no bar where there is no terminal")
-	for _, row := range []string{
-		`(?m)^thumbs\.resize +photo-4\.jpg +success +1 +\S+ +240×160 JPEG`,
-		`(?m)^reports\.sales +sales\.csv, 10,000 rows +success +1 .*"rows":10000`,
-		`(?m)^demo\.flaky +fails twice +success +3 .*"attempts":3`,
-		`(?m)^demo\.broken +always fails +failed +1 `,
-	} {
-		require.Regexp(t, row, out.stdout)
+	for i := 0; i < len(args); i += 2 {
+		if have := under(ts, value, args[i]); have != args[i+1] {
+			ts.Fatalf("%s is %s, want %s", args[i], have, args[i+1])
+		}
 	}
-	require.Regexp(t, `(?m)^Thumbnails: `, out.stderr)
-	requireThumbnails(t, out.stderr)
+}
+
+func lastJSON(ts *testscript.TestScript) any {
+	decoder := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		ts.Fatalf("the output is no JSON: %v", err)
+	}
+	if decoder.More() {
+		ts.Fatalf("the output is JSON and something more")
+	}
+	return value
+}
+
+// under follows a path such as 0.options.priority.
+func under(ts *testscript.TestScript, value any, path string) string {
+	for _, step := range strings.Split(path, ".") {
+		switch v := value.(type) {
+		case map[string]any:
+			inner, ok := v[step]
+			if !ok {
+				ts.Fatalf("there is no %s", path)
+			}
+			value = inner
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(v) {
+				ts.Fatalf("there is no %s in %d elements", path, len(v))
+			}
+			value = v[i]
+		default:
+			ts.Fatalf("there is no %s in %v", path, value)
+		}
+	}
+	return fmt.Sprint(value)
+}
+
+func scriptJSONLines(ts *testscript.TestScript, neg bool, args []string) {
+	text := strings.TrimSuffix(ts.ReadFile("stdout"), "\n")
+	if text == "" {
+		ts.Fatalf("there are no lines")
+	}
+	for line := range strings.Lines(text) {
+		if !json.Valid([]byte(line)) || !bytes.HasPrefix([]byte(line), []byte("{")) {
+			ts.Fatalf("the line is no JSON object: %s", line)
+		}
+	}
+}
+
+func scriptJSONEnv(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: jsonenv VAR KEY")
+	}
+	ts.Setenv(args[0], under(ts, lastJSON(ts), args[1]))
+}
+
+// TestScriptsAreThere: a directory that is empty would pass.
+func TestScriptsAreThere(t *testing.T) {
+	entries, err := os.ReadDir(filepath.Join("testdata", "script"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(entries), 10)
 }
