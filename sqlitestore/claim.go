@@ -51,20 +51,20 @@ func (s *Store) Claim(ctx context.Context, params riverstore.ClaimParams) ([]*ri
 	if err != nil {
 		return nil, err
 	}
-	at := now()
 	limit := min(params.Limit, claimBatch)
-	due := []any{params.Queue, riverTime(at), string(kinds), limit}
 
 	// An idle look must not take the lock that writers wait for.
 	var waiting bool
-	if err := s.stmts.anyDue.QueryRowContext(ctx, params.Queue, riverTime(at), string(kinds)).Scan(&waiting); err != nil || !waiting {
+	if err := s.stmts.anyDue.QueryRowContext(ctx, params.Queue, riverTime(now()), string(kinds)).Scan(&waiting); err != nil || !waiting {
 		return nil, err
 	}
 
 	var claims []*riverstore.Claim
 	var taken int
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		tickets, order, err := takeTickets(ctx, tx, params.Queue, due)
+		// Taken under the lock, so that nothing starts before it was created.
+		at := now()
+		tickets, order, err := takeTickets(ctx, tx, params.Queue, string(kinds), at, limit)
 		if err != nil || len(tickets) == 0 {
 			return err
 		}
@@ -91,8 +91,8 @@ func (s *Store) Claim(ctx context.Context, params riverstore.ClaimParams) ([]*ri
 
 // takeTickets deletes the tickets that are due and returns them by task, with
 // the order of the tasks.
-func takeTickets(ctx context.Context, tx *sql.Tx, queue string, due []any) (map[task.ID]riverstore.Ticket, []task.ID, error) {
-	rows, err := tx.QueryContext(ctx, dueSQL, due...)
+func takeTickets(ctx context.Context, tx *sql.Tx, queue, kinds string, at time.Time, limit int) (map[task.ID]riverstore.Ticket, []task.ID, error) {
+	rows, err := tx.QueryContext(ctx, dueSQL, queue, riverTime(at), kinds, limit)
 	if err != nil {
 		return nil, nil, err
 	}
