@@ -74,9 +74,6 @@ func (m *Module) Func(index uint32) (FuncType, bool) {
 	return m.Types[m.funcs[index]], true
 }
 
-// FuncCount is how many functions there are, imported and defined.
-func (m *Module) FuncCount() int { return len(m.funcs) }
-
 // ExportedFunc returns the type of the function that is exported under name.
 // It is false where nothing is, or something that is no function.
 func (m *Module) ExportedFunc(name string) (FuncType, bool) {

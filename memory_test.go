@@ -1,0 +1,54 @@
+package taskhost_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskhost/taskhost"
+	"github.com/taskhost/taskhost/modules"
+)
+
+// pagesModule is a guest, written out by hand, that starts with so many pages of
+// memory and declares one definition with so many bytes of it.
+func pagesModule(pages byte, memory int) []byte {
+	section := func(id byte, parts ...[]byte) []byte {
+		body := slices.Concat(parts...)
+		return slices.Concat([]byte{id}, leb(len(body)), body)
+	}
+	name := func(text string) []byte { return append(leb(len(text)), text...) }
+	manifest := fmt.Sprintf(`{"definitions":[{"name":"hungry","options":{"memory_bytes":%d}}]}`, memory)
+	describe := slices.Concat([]byte{0, 0x41, 0, 0x41}, leb(len(manifest)), []byte{0x41, 0, 0x41, 0, 0x10, 0, 0x0b})
+	return slices.Concat(
+		[]byte("\x00asm\x01\x00\x00\x00"),
+		section(1, []byte{3, 0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 0, 0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f}),
+		section(2, []byte{1}, name("taskhost_v1"), name("output"), []byte{0, 0}),
+		section(3, []byte{2, 1, 2}),
+		section(5, []byte{1, 0, pages}),
+		section(7, []byte{3}, name("memory"), []byte{2, 0}, name("taskhost_describe"), []byte{0, 1}, name("taskhost_run"), []byte{0, 2}),
+		section(10, []byte{2}, leb(len(describe)), describe, []byte{4, 0, 0x41, 0, 0x0b}),
+		section(11, []byte{1, 0, 0x41, 0, 0x0b}, name(manifest)),
+	)
+}
+
+// leb writes a number from 0 to 8191 so that it reads the same signed and
+// unsigned.
+func leb(n int) []byte {
+	if n < 64 {
+		return []byte{byte(n)}
+	}
+	return []byte{byte(n)&0x7f | 0x80, byte(n >> 7)}
+}
+
+// A definition that could never run is refused when it is pushed.
+func TestPushComparesMemory(t *testing.T) {
+	library := newHost(t, taskhost.Config{}).Modules()
+	_, err := library.Push(t.Context(), "m", pagesModule(3, 2<<16))
+	var rejected *modules.RejectedError
+	require.ErrorAs(t, err, &rejected)
+	require.Equal(t, "hungry may use 131072 bytes of memory, but the module starts with 196608: raise memory_bytes of the definition", rejected.Reason)
+	_, err = library.Push(t.Context(), "m", pagesModule(2, 2<<16))
+	require.NoError(t, err)
+}
