@@ -26,6 +26,10 @@ type Execution struct {
 	// which may well go on: a writer that wants the guest to end cancels the
 	// call's context besides. Nil discards.
 	Stdout, Stderr io.Writer
+	// Pipes says that the streams are pipes, as those of a program are whose
+	// output goes to another. Programs then write in large pieces, without
+	// colours, and expect input. Otherwise a stream looks like a terminal.
+	Pipes bool
 	// Random is where randomness is drawn from. Defaults to crypto/rand. One
 	// that repeats itself makes everything the guest derives from it, such as
 	// tokens and hash keys, repeat as well.
@@ -85,6 +89,20 @@ func (e *Execution) unread() []byte {
 		return nil
 	}
 	return e.Stdin[e.read:]
+}
+
+// Types of a stream. WASI has none for pipes, whose type is unknown.
+const (
+	unknownType     = 0
+	characterDevice = 2
+)
+
+// streamType gives the type of the streams.
+func (e *Execution) streamType() byte {
+	if e != nil && e.Pipes {
+		return unknownType
+	}
+	return characterDevice
 }
 
 // writer gives where a stream goes, nil for nowhere.

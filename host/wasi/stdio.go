@@ -99,11 +99,6 @@ func (mem memory) buffers(ptr, count, countPtr uint32) (list []byte, ok bool) {
 	return mem.records(ptr, min(count, maxBuffers), bufferSize)
 }
 
-// A stream is a character device that can't seek: C libraries take that for a
-// terminal and write to it line by line, so what a task printed before it
-// trapped is in its log.
-const characterDevice = 2
-
 // Rights, which are informative: a guest with fewer can still do no more.
 const (
 	rightRead        = 1 << 1
@@ -113,7 +108,7 @@ const (
 	rightPoll        = 1 << 27
 )
 
-func fdFdstatGet(_ context.Context, mod api.Module, stack []uint64) errno {
+func fdFdstatGet(ctx context.Context, mod api.Module, stack []uint64) errno {
 	fd := uint32(stack[0])
 	if !isStream(fd) {
 		return badf
@@ -127,12 +122,12 @@ func fdFdstatGet(_ context.Context, mod api.Module, stack []uint64) errno {
 		rights ^= rightWrite | rightRead
 	}
 	clear(buf)
-	buf[0] = characterDevice
+	buf[0] = executionOf(ctx).streamType()
 	le.PutUint64(buf[8:], rights)
 	return success
 }
 
-func fdFilestatGet(_ context.Context, mod api.Module, stack []uint64) errno {
+func fdFilestatGet(ctx context.Context, mod api.Module, stack []uint64) errno {
 	fd := uint32(stack[0])
 	if !isStream(fd) {
 		return badf
@@ -143,7 +138,7 @@ func fdFilestatGet(_ context.Context, mod api.Module, stack []uint64) errno {
 	}
 	clear(buf)
 	le.PutUint64(buf[8:], uint64(fd)) // inode
-	buf[16] = characterDevice
+	buf[16] = executionOf(ctx).streamType()
 	le.PutUint64(buf[24:], 1) // links
 	return success
 }

@@ -160,3 +160,23 @@ func TestExecutionsAreApart(t *testing.T) {
 	require.Equal(t, success, instance.call("fd_write", 1, 0, 1, 64))
 	require.Equal(t, uint32(4), instance.uint32(64), "and output is discarded")
 }
+
+// TestStreamTypes: a stream is a terminal or a pipe, as the execution says.
+func TestStreamTypes(t *testing.T) {
+	instance := newCaller(t, newRuntime(t), 1)
+	for _, test := range []struct {
+		execution *wasi.Execution
+		want      byte
+	}{{nil, 2}, {&wasi.Execution{}, 2}, {&wasi.Execution{Pipes: true}, 0}} {
+		c := instance
+		if test.execution != nil {
+			c = instance.with(context.Background(), test.execution)
+		}
+		for fd := range uint64(3) {
+			require.Equal(t, success, c.call("fd_fdstat_get", fd, 100))
+			require.Equal(t, test.want, c.bytes(100, 1)[0])
+			require.Equal(t, success, c.call("fd_filestat_get", fd, 200))
+			require.Equal(t, test.want, c.bytes(216, 1)[0])
+		}
+	}
+}
