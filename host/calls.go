@@ -148,16 +148,20 @@ func output(_ context.Context, x *execution, memory api.Memory, stack []uint64) 
 	data := x.view("output", memory, stack[0], stack[1])
 	contentType := x.view("output", memory, stack[2], stack[3])
 	if limit := x.attempt.Limits.Output; len(data) > limit {
-		x.stopWith(&limitError{
-			limit: "result",
-			max:   bytesText(int64(limit)),
-			hint:  "return a reference to large data instead of the data",
-		})
+		x.stopWith(resultLimit(limit))
 	}
 	x.output = slices.Clone(data)
 	x.outputType = capped(contentType, maxContentType)
 	if x.outputType == "" {
 		x.outputType = abi.ContentJSON
+	}
+}
+
+func resultLimit(limit int) error {
+	return &limitError{
+		limit: "result",
+		max:   bytesText(int64(limit)),
+		hint:  "return a reference to large data instead of the data",
 	}
 }
 

@@ -81,18 +81,21 @@ func checkExports(file *wasmfile.Module) error {
 	if err := checkOwn(file); err != nil {
 		return err
 	}
+	if isCommand(file) {
+		return checkCommand(file)
+	}
 	for _, f := range abi.Exports() {
 		have, ok := file.ExportedFunc(f.Name)
 		if !ok {
-			return moduleErrorf("it declares no definitions: it exports no function %s: build it with the guest SDK, in Go with -buildmode=c-shared", f.Name)
+			return moduleErrorf("it declares no definitions: it exports no function %s: build it with the guest SDK, in Go with -buildmode=c-shared, or as a WASI command, which exports %s", f.Name, exportStart)
 		}
 		if want := signature(f); have.String() != want.String() {
 			return moduleErrorf("its export %s is %v, but must be %v", f.Name, have, want)
 		}
 	}
 	have, reactor := file.ExportedFunc(abi.ExportInitialize)
-	if _, command := file.ExportedFunc("_start"); command && !reactor {
-		return moduleErrorf("it is a command, with _start and without %s: build it as a reactor, in Go with -buildmode=c-shared", abi.ExportInitialize)
+	if _, command := file.ExportedFunc(exportStart); command && !reactor {
+		return moduleErrorf("it is a guest built as a command, with %s and without %s: build it as a reactor, in Go with -buildmode=c-shared", exportStart, abi.ExportInitialize)
 	}
 	if reactor && (len(have.Params) > 0 || len(have.Results) > 0) {
 		return moduleErrorf("its export %s is %v, but must be without parameters and results", abi.ExportInitialize, have)

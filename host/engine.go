@@ -40,6 +40,7 @@ type module struct {
 	compiled wazero.CompiledModule
 	// minMemory is the memory that the module starts with, in bytes.
 	minMemory int64
+	command   bool
 	err       error
 }
 
@@ -142,6 +143,7 @@ func (e *Engine) prepare(ctx context.Context, m *module, wasm []byte) error {
 	if err != nil {
 		return err
 	}
+	m.command = isCommand(file)
 	if len(file.Memories) > 0 {
 		m.minMemory = int64(file.Memories[0].Min) * pageSize
 	}
@@ -185,6 +187,16 @@ func (e *Engine) MinMemory(ctx context.Context, digest string) (int64, error) {
 		return 0, err
 	}
 	return m.minMemory, nil
+}
+
+// IsCommand reports whether a prepared module is a WASI command: it declares no
+// definitions, and all of it is one program that an attempt runs.
+func (e *Engine) IsCommand(ctx context.Context, digest string) (bool, error) {
+	m, err := e.prepared(ctx, digest)
+	if err != nil {
+		return false, err
+	}
+	return m.command, nil
 }
 
 // prepared returns a module that is ready.

@@ -23,20 +23,15 @@ const (
 
 // Execute runs one attempt in an instance of its own, and returns how it ended.
 // The guest is stopped when ctx ends. calls is used by one goroutine, and not
-// after Execute has returned.
+// after Execute has returned. A command has one definition, so that the index
+// of the attempt is not looked at.
 func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outcome {
 	attempt.Limits = attempt.Limits.WithDefaults()
 	x := newExecution(&attempt, calls)
-	err := e.run(ctx, x, func(ctx context.Context, instance api.Module) error {
-		results, err := instance.ExportedFunction(abi.ExportRun).Call(ctx, api.EncodeI32(int32(attempt.Index)))
-		if err == nil && uint32(results[0]) != abi.RunDone && x.failure == nil {
-			x.failure = &Failure{Kind: KindError, Message: noReason}
-		}
-		if err == nil && uint32(results[0]) == abi.RunDone {
-			x.failure = nil
-		}
-		return err
-	})
+	err := e.run(ctx, x, x.call)
+	if x.command {
+		err = x.endCommand(err)
+	}
 	out := Outcome{Usage: Usage{Sandbox: x.sandbox, PeakMemory: x.peakMemory}}
 	switch {
 	case err != nil:
@@ -49,11 +44,30 @@ func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outc
 	return out
 }
 
+// call runs the attempt in its instance.
+func (x *execution) call(ctx context.Context, instance api.Module) error {
+	if x.command {
+		_, err := instance.ExportedFunction(exportStart).Call(ctx)
+		return err
+	}
+	results, err := instance.ExportedFunction(abi.ExportRun).Call(ctx, api.EncodeI32(int32(x.attempt.Index)))
+	switch {
+	case err != nil:
+		return err
+	case uint32(results[0]) == abi.RunDone:
+		x.failure = nil
+	case x.failure == nil:
+		x.failure = &Failure{Kind: KindError, Message: noReason}
+	}
+	return nil
+}
+
 // noReason is the message of a failure that has none of its own.
 const noReason = "the task failed and gave no reason"
 
 // Describe returns the manifest of a prepared module, as it declares it. It
-// returns a *ModuleError where the module is at fault. ctx bounds the call.
+// returns a *ModuleError where the module is at fault. ctx bounds the call. A
+// command has no manifest: ask [Engine.IsCommand] first.
 func (e *Engine) Describe(ctx context.Context, digest string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("it took longer than %v", describeTimeout))
 	defer cancel()
@@ -62,6 +76,9 @@ func (e *Engine) Describe(ctx context.Context, digest string) ([]byte, error) {
 	limits := Limits{Output: maxManifest, Memory: MaxMemory}.WithDefaults()
 	x := newExecution(&Attempt{Digest: digest, Limits: limits, Deadline: time.Now().Add(describeTimeout)}, discardCalls{})
 	err := e.run(ctx, x, func(ctx context.Context, instance api.Module) error {
+		if x.command {
+			return &hostError{fmt.Errorf("module %s is a command, which declares nothing", digest)}
+		}
 		_, err := instance.ExportedFunction(abi.ExportDescribe).Call(ctx)
 		return err
 	})
@@ -89,6 +106,7 @@ func (discardCalls) Log(context.Context, LogLine) {}
 // execution is the state of one call into a guest.
 type execution struct {
 	attempt *Attempt
+	command bool
 	calls   Calls
 	memory  memory
 	wasi    wasi.Execution
@@ -133,8 +151,11 @@ func (e *Engine) run(ctx context.Context, x *execution, call func(context.Contex
 	if err != nil {
 		return &hostError{err}
 	}
+	if m.command {
+		x.beCommand()
+	}
 	if m.minMemory > x.attempt.Limits.Memory {
-		return memoryLimit(x.attempt.Limits.Memory, fmt.Sprintf("it starts with %s", bytesText(m.minMemory)))
+		return x.memoryLimit(fmt.Sprintf("it starts with %s", bytesText(m.minMemory)))
 	}
 	started := time.Now()
 	defer func() {

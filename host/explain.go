@@ -24,6 +24,7 @@ func (x *execution) explain(ctx context.Context, err error) *Failure {
 	trap, stack := splitTrap(err.Error())
 	trace := joinTraces(x.stderr.text(), stack)
 	ending := x.ending(trap)
+	_, exited := x.commandExit()
 	switch {
 	case x.stopped != nil && !errors.As(x.stopped, &limit):
 		return &Failure{Kind: KindTrap, Message: x.stopped.Error(), Trace: trace}
@@ -31,10 +32,12 @@ func (x *execution) explain(ctx context.Context, err error) *Failure {
 		return &Failure{Kind: KindLimit, Message: limit.Error(), Trace: trace}
 	case errors.As(err, &host):
 		return &Failure{Kind: KindHost, Message: host.Error()}
-	case ctx.Err() != nil:
+	case exited && !x.memory.refused:
+		return &Failure{Kind: KindError, Message: ending, Trace: trace}
+	case ctx.Err() != nil && !exited:
 		return &Failure{Kind: KindStopped, Message: context.Cause(ctx).Error(), Trace: trace}
 	case x.memory.refused:
-		return &Failure{Kind: KindLimit, Message: memoryLimit(x.attempt.Limits.Memory, "it was refused more, and ended with: "+ending).Error(), Trace: trace}
+		return &Failure{Kind: KindLimit, Message: x.memoryLimit("it was refused more, and ended with: " + ending).Error(), Trace: trace}
 	default:
 		return &Failure{Kind: KindTrap, Message: ending, Trace: trace}
 	}
@@ -42,6 +45,9 @@ func (x *execution) explain(ctx context.Context, err error) *Failure {
 
 // ending is how a guest broke off, in its own words where it has any.
 func (x *execution) ending(trap string) string {
+	if code, exited := x.commandExit(); exited {
+		return x.exitMessage(code)
+	}
 	if x.stderr.reason != "" {
 		return x.stderr.reason
 	}
@@ -51,11 +57,15 @@ func (x *execution) ending(trap string) string {
 	return trap
 }
 
-func memoryLimit(limit int64, what string) *limitError {
+func (x *execution) memoryLimit(what string) *limitError {
+	hint := fmt.Sprintf("give the definition more memory (at most %s), or have it use less", bytesText(MaxMemory))
+	if x.command {
+		hint = "have it use less, or build it as a guest, whose definition can ask for more"
+	}
 	return &limitError{
 		limit: "memory",
-		max:   bytesText(limit) + " (" + what + ")",
-		hint:  fmt.Sprintf("give the definition more memory (at most %s), or have it use less", bytesText(MaxMemory)),
+		max:   bytesText(x.attempt.Limits.Memory) + " (" + what + ")",
+		hint:  hint,
 	}
 }
 

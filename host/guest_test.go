@@ -21,7 +21,10 @@ import (
 )
 
 // buildGuest builds testdata/guest, once.
-var buildGuest = sync.OnceValues(func() ([]byte, error) {
+var buildGuest = sync.OnceValues(func() ([]byte, error) { return buildGo("guest", "c-shared") })
+
+// buildGo builds a package in testdata.
+func buildGo(name, mode string) ([]byte, error) {
 	// Opening the sources makes go test notice when they change.
 	for _, pattern := range []string{"testdata/*/*.go", "../guest-sdk/*.go", "../abi/*.go"} {
 		files, err := filepath.Glob(pattern)
@@ -34,8 +37,8 @@ var buildGuest = sync.OnceValues(func() ([]byte, error) {
 			}
 		}
 	}
-	file := filepath.Join(workDir(), "guest.wasm")
-	if err := runGo([]string{"GOOS=wasip1", "GOARCH=wasm"}, "build", "-buildmode=c-shared", "-o", file, "./testdata/guest"); err != nil {
+	file := filepath.Join(workDir(), name+".wasm")
+	if err := runGo([]string{"GOOS=wasip1", "GOARCH=wasm"}, "build", "-buildmode="+mode, "-o", file, "./testdata/"+name); err != nil {
 		return nil, err
 	}
 	// wazero finds no version of itself in the binary of a test, and calls it
@@ -45,7 +48,7 @@ var buildGuest = sync.OnceValues(func() ([]byte, error) {
 		return nil, err
 	}
 	return os.ReadFile(file)
-})
+}
 
 func runGo(env []string, args ...string) error {
 	cmd := exec.CommandContext(context.Background(), "go", args...)
