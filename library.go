@@ -3,7 +3,6 @@ package taskhost
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/taskhost/taskhost/host"
@@ -53,40 +52,27 @@ var _ modules.Inspector = inspector{}
 const compileTimeout = 60 * time.Second
 
 // Inspect implements [modules.Inspector].
-func (i inspector) Inspect(ctx context.Context, digest string, wasm []byte) ([]byte, error) {
+func (i inspector) Inspect(ctx context.Context, digest string, wasm []byte) (*modules.Inspection, error) {
 	if err := i.host.ready(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, compileTimeout)
 	defer cancel()
-	err := i.host.engine.Prepare(ctx, digest, wasm)
-	if err != nil {
+	engine := i.host.engine
+	if err := engine.Prepare(ctx, digest, wasm); err != nil {
 		return nil, rejected(err)
 	}
-	manifest, err := i.host.engine.Describe(ctx, digest)
-	if err != nil {
+	found, err := new(modules.Inspection), error(nil)
+	if found.MinMemory, err = engine.MinMemory(ctx, digest); err != nil {
+		return nil, err
+	}
+	if found.Command, err = engine.IsCommand(ctx, digest); err != nil || found.Command {
+		return found, err
+	}
+	if found.Manifest, err = engine.Describe(ctx, digest); err != nil {
 		return nil, rejected(err)
 	}
-	return manifest, i.checkMemory(ctx, digest, manifest)
-}
-
-// checkMemory refuses a definition that allows less memory than the module
-// starts with: none of its tasks could run.
-func (i inspector) checkMemory(ctx context.Context, digest string, manifest []byte) error {
-	least, err := i.host.engine.MinMemory(ctx, digest)
-	if err != nil {
-		return err
-	}
-	_, definitions, err := modules.ReadManifest(manifest)
-	if err != nil {
-		return err
-	}
-	for _, def := range definitions {
-		if def.Options.Memory < least {
-			return &modules.RejectedError{Reason: fmt.Sprintf("%s may use %d bytes of memory, but the module starts with %d: raise memory_bytes of the definition", def.Name, def.Options.Memory, least)}
-		}
-	}
-	return nil
+	return found, nil
 }
 
 func rejected(err error) error {

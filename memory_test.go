@@ -14,24 +14,26 @@ import (
 // pagesModule is a guest, written out by hand, that starts with so many pages of
 // memory and declares one definition with so many bytes of it.
 func pagesModule(pages byte, memory int) []byte {
-	section := func(id byte, parts ...[]byte) []byte {
-		body := slices.Concat(parts...)
-		return slices.Concat([]byte{id}, leb(len(body)), body)
-	}
-	name := func(text string) []byte { return append(leb(len(text)), text...) }
 	manifest := fmt.Sprintf(`{"definitions":[{"name":"hungry","options":{"memory_bytes":%d}}]}`, memory)
 	describe := slices.Concat([]byte{0, 0x41, 0, 0x41}, leb(len(manifest)), []byte{0x41, 0, 0x41, 0, 0x10, 0, 0x0b})
 	return slices.Concat(
 		[]byte("\x00asm\x01\x00\x00\x00"),
-		section(1, []byte{3, 0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 0, 0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f}),
-		section(2, []byte{1}, name("taskhost_v1"), name("output"), []byte{0, 0}),
-		section(3, []byte{2, 1, 2}),
-		section(5, []byte{1, 0, pages}),
-		section(7, []byte{3}, name("memory"), []byte{2, 0}, name("taskhost_describe"), []byte{0, 1}, name("taskhost_run"), []byte{0, 2}),
-		section(10, []byte{2}, leb(len(describe)), describe, []byte{4, 0, 0x41, 0, 0x0b}),
-		section(11, []byte{1, 0, 0x41, 0, 0x0b}, name(manifest)),
+		wasmSection(1, []byte{3, 0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 0, 0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f}),
+		wasmSection(2, []byte{1}, wasmName("taskhost_v1"), wasmName("output"), []byte{0, 0}),
+		wasmSection(3, []byte{2, 1, 2}),
+		wasmSection(5, []byte{1, 0, pages}),
+		wasmSection(7, []byte{3}, wasmName("memory"), []byte{2, 0}, wasmName("taskhost_describe"), []byte{0, 1}, wasmName("taskhost_run"), []byte{0, 2}),
+		wasmSection(10, []byte{2}, leb(len(describe)), describe, []byte{4, 0, 0x41, 0, 0x0b}),
+		wasmSection(11, []byte{1, 0, 0x41, 0, 0x0b}, wasmName(manifest)),
 	)
 }
+
+func wasmSection(id byte, parts ...[]byte) []byte {
+	body := slices.Concat(parts...)
+	return slices.Concat([]byte{id}, leb(len(body)), body)
+}
+
+func wasmName(text string) []byte { return append(leb(len(text)), text...) }
 
 // leb writes a number from 0 to 8191 so that it reads the same signed and
 // unsigned.

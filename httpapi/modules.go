@@ -16,11 +16,12 @@ const uploadTimeout = 5 * time.Minute
 
 func (a *api) registerModules(routes huma.API) {
 	huma.Register(routes, huma.Operation{
-		OperationID:     "push-module",
-		Method:          http.MethodPost,
-		Path:            "/v1/modules/{name}",
-		Summary:         "Push a module",
-		Description:     "Verifies a module, stores it as the next version of its name and makes it live.",
+		OperationID: "push-module",
+		Method:      http.MethodPost,
+		Path:        "/v1/modules/{name}",
+		Summary:     "Push a module",
+		Description: "Verifies a module, stores it as the next version of its name and makes it live. " +
+			"A WASI command becomes one task, of the module's name.",
 		Tags:            []string{"modules"},
 		DefaultStatus:   http.StatusCreated,
 		MaxBodyBytes:    modules.MaxBytes + 1,

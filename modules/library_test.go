@@ -33,10 +33,19 @@ func (s *shelf) Versions(_ context.Context, module string) ([]modules.Version, e
 	return nil, task.ErrNotFound
 }
 
+// inspectFunc gives the manifest of a module.
 type inspectFunc func(digest string, wasm []byte) ([]byte, error)
 
-func (f inspectFunc) Inspect(_ context.Context, digest string, wasm []byte) ([]byte, error) {
-	return f(digest, wasm)
+func (f inspectFunc) Inspect(_ context.Context, digest string, wasm []byte) (*modules.Inspection, error) {
+	manifest, err := f(digest, wasm)
+	return &modules.Inspection{Manifest: manifest}, err
+}
+
+// found is what an inspector finds, whatever it is shown.
+type found modules.Inspection
+
+func (f found) Inspect(context.Context, string, []byte) (*modules.Inspection, error) {
+	return (*modules.Inspection)(&f), nil
 }
 
 func TestPush(t *testing.T) {

@@ -48,9 +48,20 @@ type Store interface {
 
 // Inspector looks into a module's bytes.
 type Inspector interface {
-	// Inspect checks that a module can be run and returns its manifest. It
+	// Inspect checks that a module can be run and returns what it is. It
 	// returns a *RejectedError where the module is at fault.
-	Inspect(ctx context.Context, digest string, wasm []byte) (manifest []byte, err error)
+	Inspect(ctx context.Context, digest string, wasm []byte) (*Inspection, error)
+}
+
+// Inspection is what an [Inspector] found.
+type Inspection struct {
+	// Command says that the module is a WASI command. It declares nothing, and
+	// has one definition, which the library makes up.
+	Command bool
+	// Manifest is what any other module declares.
+	Manifest []byte
+	// MinMemory is the memory that the module starts with, in bytes.
+	MinMemory int64
 }
 
 // RejectedError says why a module was not taken.
@@ -76,9 +87,10 @@ var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 // Push verifies a module, stores it as the next version of its name and makes
 // that version live: tasks that are enqueued from now on run it, and those that
 // wait keep the version that they were enqueued with. Pushing the bytes of an
-// earlier version makes that version live again. It returns a *RejectedError
-// where the module is at fault, a *task.ConflictError where a definition's name
-// is taken.
+// earlier version makes that version live again. A WASI command becomes the one
+// task of that name. Push returns a *RejectedError where the module is at fault,
+// a *task.InvalidError where the name is, a *task.ConflictError where a
+// definition's name is taken.
 func (l *Library) Push(ctx context.Context, name string, wasm []byte) (*Version, error) {
 	if !namePattern.MatchString(name) {
 		return nil, &task.InvalidError{Field: "name", Problem: fmt.Sprintf("%.80q must be 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit", name)}
@@ -87,13 +99,16 @@ func (l *Library) Push(ctx context.Context, name string, wasm []byte) (*Version,
 		return nil, &task.InvalidError{Field: "module", Problem: fmt.Sprintf("is %d bytes, at most %d are allowed", len(wasm), MaxBytes), TooLarge: true}
 	}
 	digest := Digest(wasm)
-	manifest, err := l.inspector.Inspect(ctx, digest, wasm)
+	found, err := l.inspector.Inspect(ctx, digest, wasm)
 	if err != nil {
 		return nil, err
 	}
 	version := Version{Module: name, Digest: digest, Bytes: int64(len(wasm))}
-	version.SDK, version.Definitions, err = ReadManifest(manifest)
+	version.SDK, version.Definitions, err = found.definitions(name)
 	if err != nil {
+		return nil, err
+	}
+	if err := found.checkMemory(version.Definitions); err != nil {
 		return nil, err
 	}
 	stored, err := l.store.PutVersion(ctx, version, wasm)
