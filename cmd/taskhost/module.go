@@ -16,8 +16,13 @@ func (a *app) moduleCommand() *cobra.Command {
 	group := &cobra.Command{Use: "module", Short: "Push and look at modules", Args: args(cobra.NoArgs), RunE: showHelp}
 	group.AddCommand(
 		&cobra.Command{
-			Use:     "push NAME FILE.wasm",
-			Short:   "Upload a module as the next version of its name, and make it live",
+			Use:   "push NAME FILE.wasm",
+			Short: "Upload a module as the next version of its name, and make it live",
+			Long: `Upload a module as the next version of its name, and make it live.
+
+A guest declares its tasks itself. Any other program that is built as a WASI
+command becomes one task, which is called NAME: it reads its arguments from
+standard input, and its result is what it writes to standard output.`,
 			Example: "  taskhost module push thumbnail thumbnail.wasm",
 			Args:    args(cobra.ExactArgs(2)),
 			RunE:    a.remote(a.modulePush),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,9 +26,12 @@ func (a *app) runCommand() *cobra.Command {
 		Long: `Execute a task of a module once, without a server.
 
 The result goes to standard output; log lines and figures go to standard error.
-TASK may be left out where the module declares one.`,
-		Example: `  taskhost run flaky.wasm demo.flaky --args '{"fail_times":0}'`,
-		Args:    args(cobra.RangeArgs(1, 2)),
+TASK may be left out where the module declares one. For a WASI command, which
+declares none, it is the name that the program is told (argv[0]); left out, that
+is the file's.`,
+		Example: `  taskhost run flaky.wasm demo.flaky --args '{"fail_times":0}'
+  taskhost run wordcount.wasm --args '{"text":"two words"}'`,
+		Args: args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if attempt < 1 {
 				return usagef("--attempt must be at least 1, is %d", attempt)
@@ -36,11 +40,7 @@ TASK may be left out where the module declares one.`,
 			if err != nil {
 				return err
 			}
-			wasm, err := readModule(args[0])
-			if err != nil {
-				return err
-			}
-			return a.runLocal(cmd.Context(), wasm, args[1:], input, attempt)
+			return a.runLocal(cmd.Context(), args[0], args[1:], input, attempt)
 		},
 	}
 	cmd.Flags().StringVar(&argsText, "args", "", "arguments as JSON, @FILE to read them from a file, - from standard input")
@@ -48,7 +48,11 @@ TASK may be left out where the module declares one.`,
 	return cmd
 }
 
-func (a *app) runLocal(ctx context.Context, wasm []byte, name []string, input []byte, attempt int) (err error) {
+func (a *app) runLocal(ctx context.Context, file string, name []string, input []byte, attempt int) (err error) {
+	wasm, err := readModule(file)
+	if err != nil {
+		return err
+	}
 	engine, err := host.New(ctx, host.Config{})
 	if err != nil {
 		return err
@@ -60,15 +64,7 @@ func (a *app) runLocal(ctx context.Context, wasm []byte, name []string, input []
 		return err
 	}
 	prepared := time.Since(prepareStarted)
-	manifest, err := engine.Describe(ctx, digest)
-	if err != nil {
-		return err
-	}
-	_, definitions, err := modules.ReadManifest(manifest)
-	if err != nil {
-		return err
-	}
-	def, err := choose(definitions, name)
+	def, err := definitionOf(ctx, engine, digest, file, name)
 	if err != nil {
 		return err
 	}
@@ -106,6 +102,29 @@ func (a *app) runLocal(ctx context.Context, wasm []byte, name []string, input []
 		return fmt.Errorf("%s failed (%s): %s", def.Name, f.Kind, f.Message)
 	}
 	return nil
+}
+
+// definitionOf is what to run: one of the definitions that a module declares, or
+// the command that it is, under the name that a push would most likely give it.
+func definitionOf(ctx context.Context, engine *host.Engine, digest, file string, name []string) (*task.Definition, error) {
+	command, err := engine.IsCommand(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	if command {
+		name = append(name, strings.TrimSuffix(filepath.Base(file), ".wasm"))
+		def := modules.CommandDefinition(name[0])
+		return &def, nil
+	}
+	manifest, err := engine.Describe(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	_, definitions, err := modules.ReadManifest(manifest)
+	if err != nil {
+		return nil, err
+	}
+	return choose(definitions, name)
 }
 
 func choose(definitions []task.Definition, name []string) (*task.Definition, error) {

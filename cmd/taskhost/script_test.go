@@ -21,9 +21,9 @@ import (
 )
 
 // TestScripts runs the scripts in testdata/script, each in a directory of its
-// own with an environment of its own. Their guest is $GUESTS/tiny.wasm, which
-// compiles in no time under the race detector too. Beside testscript's commands
-// they have:
+// own with an environment of its own. Their guest is $GUESTS/tiny.wasm and their
+// WASI command $GUESTS/copy.wasm, which compile in no time under the race
+// detector too. Beside testscript's commands they have:
 //
 //	code N COMMAND...     run a command, which must end with the exit code N
 //	awaitserver [DIR]     wait until a server announces itself in a data directory
@@ -53,11 +53,12 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// tinyDir is a directory with tiny.wasm in it.
+// tinyDir is a directory with tiny.wasm and copy.wasm in it.
 func tinyDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tiny.wasm"), tinyModule(), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.wasm"), tinyCommand(), 0o600))
 	return dir
 }
 

@@ -60,20 +60,65 @@ func tinyModule() []byte {
 		i32(tinyInput) + i32(abi.ValueInput) + i32(tinyInput) + i32(32<<10) + read + i32(0) + i32(0) + output +
 		i32(abi.RunDone)
 
+	return assemble(
+		section{1, types},
+		section{2, imports},
+		section{3, []string{"\x04", "\x00"}},
+		section{5, []string{"\x00\x01"}},
+		section{7, []string{sized(abi.ExportMemory) + "\x02\x00", sized(abi.ExportDescribe) + "\x00\x04", sized(abi.ExportRun) + "\x00\x05"}},
+		section{10, []string{sized("\x00" + describe + "\x0b"), sized("\x00" + run + "\x0b")}},
+		section{11, []string{"\x00" + i32(0) + "\x0b" + sized(texts)}},
+	)
+}
+
+// tinyCommand is a WASI command. It copies its input to its output, says on
+// standard error how it is called, and exits with 3 where there is no input.
+func tinyCommand() []byte {
+	const wasi = "wasi_snapshot_preview1"
+	// Lists of one buffer: the input, the output of as many bytes, the name.
+	const input, output, name, count, at, limit = 0, 8, 16, 24, 4096, 32 << 10
+	words := func(values ...uint32) (text string) {
+		for _, v := range values {
+			text += string(binary.LittleEndian.AppendUint32(nil, v))
+		}
+		return text
+	}
+	data := words(at, limit, at, 0, 64, 0)
+	call := func(function int, args ...int) (code string) {
+		for _, arg := range args {
+			code += i32(arg)
+		}
+		return code + "\x10" + unsigned(function)
+	}
+	const load, store, drop = "\x28\x02\x00", "\x36\x02\x00", "\x1a"
+	start := call(0, 0, input, 1, count) + drop +
+		i32(output+4) + i32(count) + load + store + call(1, 1, output, 1, count) + drop +
+		call(2, 32, name+4) + drop + call(3, 48, 64) + drop + // how many bytes the arguments take
+		call(1, 2, name, 1, count) + drop +
+		i32(output+4) + load + "\x45\x04\x40" + call(4, 3) + "\x0b"
+	return assemble(
+		section{1, []string{"\x60\x04\x7f\x7f\x7f\x7f\x01\x7f", "\x60\x02\x7f\x7f\x01\x7f", "\x60\x01\x7f\x00", "\x60\x00\x00"}},
+		section{2, []string{
+			importedFrom(wasi, "fd_read", 0), importedFrom(wasi, "fd_write", 0),
+			importedFrom(wasi, "args_sizes_get", 1), importedFrom(wasi, "args_get", 1), importedFrom(wasi, "proc_exit", 2),
+		}},
+		section{3, []string{"\x03"}},
+		section{5, []string{"\x00\x01"}},
+		section{7, []string{sized(abi.ExportMemory) + "\x02\x00", sized("_start") + "\x00\x05"}},
+		section{10, []string{sized("\x00" + start + "\x0b")}},
+		section{11, []string{"\x00" + i32(0) + "\x0b" + sized(data)}},
+	)
+}
+
+type section struct {
+	id    byte
+	items []string
+}
+
+func assemble(sections ...section) []byte {
 	var module bytes.Buffer
 	module.WriteString("\x00asm\x01\x00\x00\x00")
-	for _, section := range []struct {
-		id    byte
-		items []string
-	}{
-		{1, types},
-		{2, imports},
-		{3, []string{"\x04", "\x00"}},
-		{5, []string{"\x00\x01"}},
-		{7, []string{sized(abi.ExportMemory) + "\x02\x00", sized(abi.ExportDescribe) + "\x00\x04", sized(abi.ExportRun) + "\x00\x05"}},
-		{10, []string{sized("\x00" + describe + "\x0b"), sized("\x00" + run + "\x0b")}},
-		{11, []string{"\x00" + i32(0) + "\x0b" + sized(texts)}},
-	} {
+	for _, section := range sections {
 		body := unsigned(len(section.items))
 		for _, item := range section.items {
 			body += item
@@ -83,8 +128,10 @@ func tinyModule() []byte {
 	return module.Bytes()
 }
 
-func imported(name string, signature int) string {
-	return sized(abi.Module) + sized(name) + "\x00" + unsigned(signature)
+func imported(name string, signature int) string { return importedFrom(abi.Module, name, signature) }
+
+func importedFrom(module, name string, signature int) string {
+	return sized(module) + sized(name) + "\x00" + unsigned(signature)
 }
 
 // sized puts a text's length before it.
