@@ -125,7 +125,7 @@ var layerTable = map[string]layerRule{
 	"examples/wasm-tasks/*": {
 		why:     "a guest links guest-sdk and abi, and what its one idea needs",
 		ours:    []string{"guest-sdk", "guest-sdk/guestslog"},
-		third:   []string{"golang.org/x/image"},
+		third:   []string{"golang.org/x/image", "github.com/yuin/goldmark"},
 		testMay: []string{"guest-sdk/guesttest", "examples/inputs"},
 	},
 	"examples/embed/*": {
