@@ -14,6 +14,10 @@
 // for its manifest. Both take modules from strangers and answer with a
 // [*ModuleError] that says what its author can do.
 //
+// A module with _start and nothing of the contract is a WASI command, as
+// [Engine.IsCommand] says: it has no manifest, and all of it is one program that
+// an attempt runs, from standard input to standard output.
+//
 // # Stopping
 //
 // A guest is stopped at its deadline, when its context ends, and at each of its
