@@ -12,6 +12,11 @@ LINT     := $(BUILD)/golangci-lint
 LINT_PKG := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 GUESTS   := examples/wasm-tasks
 
+# Runs a command with a Postgres server of its own in TASKHOST_TEST_DATABASE_URL,
+# unless that is set. Where the machine has no Postgres, it installs one. It is
+# built, because go run keeps neither a signal nor an exit code.
+POSTGRES := $(BUILD)/with-postgres
+
 # What a guest links has files that only a wasm build sees, so vet and lint look
 # at these packages a second time, as that build does. There, lint leaves out
 # unused, which does not know that go:wasmexport is a use.
@@ -40,8 +45,8 @@ lint: $(LINT) ## golangci-lint with the list in .golangci.yaml
 	$(LINT) run ./...
 	$(if $(WASM_PKGS),$(WASM) $(LINT) run --disable unused $(WASM_PKGS))
 
-race: cc ## go test -race on every package (TESTFLAGS='-run X -v' is passed on)
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(TESTFLAGS) ./...
+race: cc $(POSTGRES) ## go test -race on every package (TESTFLAGS='-run X -v' is passed on)
+	CGO_ENABLED=1 $(POSTGRES) $(GO) test -race -timeout 10m $(TESTFLAGS) ./...
 
 # Checked first, so that the answer comes before minutes of work and is not
 # cgo's. CC may carry arguments: only its first word is looked up.
@@ -72,8 +77,8 @@ guests: ## Build each example guest to .build/guests/<name>.wasm
 		$(WASM) $(GO) build -trimpath -buildmode=$$mode -o "$$out" "./$$dir"; \
 	done
 
-bench: ## Run each benchmark once, so that none rots (BENCHTIME=1s to measure)
-	$(GO) test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./...
+bench: $(POSTGRES) ## Run each benchmark once, so that none rots (BENCHTIME=1s to measure)
+	$(POSTGRES) $(GO) test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./...
 
 # go test fuzzes one target of one package at a time, so they are listed first.
 fuzz: ## Run each fuzz target for 30 s (FUZZTIME=5m for longer)
@@ -96,6 +101,9 @@ $(LINT): tools/go.mod tools/go.sum $(BUILD)/go-version
 	@echo "building golangci-lint from tools/go.mod; the first time takes a minute or two"
 	cd tools && CGO_ENABLED=0 $(GO) build -buildvcs=false -o ../$(LINT) $(LINT_PKG)
 	@touch $(LINT)
+
+$(POSTGRES): FORCE
+	@CGO_ENABLED=0 $(GO) build -buildvcs=false -o $@ ./internal/pgtest/run
 
 $(BUILD)/go-version: FORCE
 	@mkdir -p $(BUILD)
