@@ -3,6 +3,7 @@ package task
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Limits of a request.
@@ -79,6 +80,10 @@ func (r *Request) Validate() error {
 		return invalid("idempotency_key", "is %d bytes long, at most %d are allowed", len(r.IdempotencyKey), MaxIdempotencyKeyBytes)
 	case len(r.ArgsType) > MaxTagBytes:
 		return invalid("args_type", "is %d bytes long, at most %d are allowed", len(r.ArgsType), MaxTagBytes)
+	case !isText(r.IdempotencyKey):
+		return invalid("idempotency_key", notText)
+	case !isText(r.ArgsType):
+		return invalid("args_type", notText)
 	}
 	return validateTags(r.Tags)
 }
@@ -93,9 +98,14 @@ func validateTags(tags map[string]string) error {
 			return invalid("tags", "hold an empty key")
 		case len(key) > MaxTagBytes || len(value) > MaxTagBytes:
 			return invalid("tags", "key %.40q or its value is longer than %d bytes", key, MaxTagBytes)
-		case strings.ContainsRune(key, 0) || strings.ContainsRune(value, 0):
-			return invalid("tags", "key %.40q or its value holds a NUL", key)
+		case !isText(key) || !isText(value):
+			return invalid("tags", "key %.40q or its value "+notText, key)
 		}
 	}
 	return nil
 }
+
+const notText = "is not UTF-8, or holds a NUL"
+
+// isText reports whether a database takes s as text.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }

@@ -30,6 +30,9 @@ type Task struct {
 	RunAt time.Time `json:"run_at"`
 	// NextAttemptAt is set while the task is pending.
 	NextAttemptAt *time.Time `json:"next_attempt_at"`
+	// WaitingReason says why a task that is due cannot start: no node that is
+	// running could run it. It is set where a single task is read.
+	WaitingReason string `json:"waiting_reason,omitempty"`
 	// StartedAt is when the first attempt started.
 	StartedAt *time.Time `json:"start_time"`
 	EndedAt   *time.Time `json:"end_time"`

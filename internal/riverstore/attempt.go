@@ -16,6 +16,10 @@ var (
 	errTimeout     = errors.New("the attempt has run out of time")
 )
 
+// unavailableWait is how long a task waits whose module could not be read from the
+// database.
+const unavailableWait = time.Second
+
 // run runs one attempt and hands in its end. It does not wait for the end to
 // be stored: the slot is free for the next.
 func (r *Runner) run(ctx context.Context, claim *Claim) {
@@ -23,32 +27,41 @@ func (r *Runner) run(ctx context.Context, claim *Claim) {
 	defer cancelCause(nil)
 	//nolint:contextcheck // the interrupt is for every attempt, whatever its own context
 	defer context.AfterFunc(r.interrupted, func() { cancelCause(errInterrupted) })()
+	r.held.runs(claim, cancelCause)
 
 	log := r.journal.begin(&claim.Execution)
 	started := time.Now()
-	outcome, stopped := r.attempt(ctx, &claim.Execution, log)
-	end := decide(claim, outcome, stopped)
+	end := r.attempt(ctx, claim, log)
+	r.held.runs(claim, nil) // there is nothing left to cancel
 	end.Elapsed = time.Since(started)
 	end.Logs = r.journal.end(log)
 	r.submit(end)
 }
 
-// attempt calls the handler. stopped is the cause for which the attempt's context
-// had ended when it returned, or nil.
-func (r *Runner) attempt(ctx context.Context, exec *task.Execution, log task.LogSink) (outcome task.Outcome, stopped error) {
+// attempt calls the handler and says what becomes of the task.
+func (r *Runner) attempt(ctx context.Context, claim *Claim, log task.LogSink) *End {
+	exec := &claim.Execution
+	unavailable := false
 	prepared := survive(func() (out task.Outcome) {
 		if err := r.handler.Prepare(ctx, exec); err != nil {
+			unavailable = errors.Is(err, task.ErrUnavailable)
 			out.Failure = &task.Failure{Cause: task.CauseHost, Message: err.Error()}
 		}
 		return out
 	})
-	if prepared.Failure != nil {
-		return prepared, context.Cause(ctx)
+	switch {
+	case unavailable && ctx.Err() == nil:
+		// Nothing has begun, and what is wrong is not the task's fault.
+		end := neverRan(claim.attempt(), "interrupted: the attempt could not be prepared, because the database could not be used")
+		end.Wait = unavailableWait
+		return end
+	case prepared.Failure != nil:
+		return decide(claim, prepared, context.Cause(ctx))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, exec.Task.Timeout, errTimeout)
 	defer cancel()
-	outcome = survive(func() task.Outcome { return r.handler.Handle(ctx, exec, log) })
-	return outcome, context.Cause(ctx)
+	outcome := survive(func() task.Outcome { return r.handler.Handle(ctx, exec, log) })
+	return decide(claim, outcome, context.Cause(ctx))
 }
 
 // survive turns a panic into a failure.

@@ -12,6 +12,12 @@ import (
 func (r *Runner) claim(ctx context.Context, params *riverdriver.JobGetAvailableParams) ([]*Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
+	r.held.claiming.RLock()
+	defer r.held.claiming.RUnlock()
+	// The slots that an interrupt frees would be filled before River has stopped.
+	if r.stopping.Load() {
+		return nil, nil
+	}
 	claims, err := r.db.Claim(ctx, ClaimParams{
 		Node:  r.config.Node,
 		Queue: params.Queue,
@@ -21,6 +27,7 @@ func (r *Runner) claim(ctx context.Context, params *riverdriver.JobGetAvailableP
 	if err != nil {
 		return nil, fmt.Errorf("claim tasks: %w", err)
 	}
+	r.held.add(claims)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, claim := range claims {
@@ -37,6 +44,22 @@ func (r *Runner) take(ticket int64) *Claim {
 	return claim
 }
 
+// giveBackUnstarted hands in what was claimed and that River did not come to
+// start before it stopped.
+func (r *Runner) giveBackUnstarted() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ticket, claim := range r.claimed {
+		delete(r.claimed, ticket)
+		r.giveBack(claim)
+	}
+}
+
+// giveBack hands in a claim whose attempt is not begun, because the node stops.
+func (r *Runner) giveBack(claim *Claim) {
+	r.submit(neverRan(claim.attempt(), "interrupted: the node stopped before the attempt started"))
+}
+
 // ticketWorker is River's view of the runner.
 type ticketWorker struct {
 	river.WorkerDefaults[ticketArgs]
@@ -45,7 +68,13 @@ type ticketWorker struct {
 }
 
 func (w *ticketWorker) Work(ctx context.Context, job *river.Job[ticketArgs]) error {
-	if claim := w.runner.take(job.ID); claim != nil {
+	claim := w.runner.take(job.ID)
+	switch {
+	case claim == nil:
+	case w.runner.interrupted.Err() != nil:
+		// Claimed just before the stop. Begun now, it would end as interrupted.
+		w.runner.giveBack(claim)
+	default:
 		w.runner.run(ctx, claim)
 	}
 	return nothingToReport{}

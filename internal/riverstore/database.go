@@ -10,17 +10,34 @@ import (
 // Database is a store's own SQL. Each method is one transaction, and is safe
 // for concurrent use.
 type Database interface {
+	Inserter
+	Attempts
+	Ender
+}
+
+// Definitions finds what can be enqueued.
+type Definitions interface {
 	// Definition returns the definition of that name, or an error that is
 	// task.ErrNotFound.
 	Definition(ctx context.Context, name string) (*task.Definition, error)
 	// DefinitionNames lists every name, for suggestions.
 	DefinitionNames(ctx context.Context) ([]string, error)
+}
+
+// Inserter stores tasks.
+type Inserter interface {
+	Definitions
 	// Insert stores tasks with their tickets, all or none, and wakes the
 	// queues. It returns the id of each: its own, or that of the earlier task
-	// that holds its idempotency key.
+	// that holds its idempotency key. A row whose own id is stored already is
+	// left as it is, so that a call whose reply was lost can be repeated.
 	Insert(ctx context.Context, rows []*Row) ([]task.ID, error)
+}
+
+// Attempts starts and ends attempts.
+type Attempts interface {
 	// Claim takes tickets out and starts their tasks, in the order in which
-	// they are to start. A ticket whose task is not pending is dropped.
+	// they are to start. A ticket that is not its task's is dropped.
 	Claim(ctx context.Context, params ClaimParams) ([]*Claim, error)
 	// Finish stores the ends of attempts, with the next tickets. It reports
 	// for each whether it was stored: not, where the task has moved on.
@@ -28,6 +45,31 @@ type Database interface {
 	// AppendLogs stores log lines of running attempts. Lines of an attempt
 	// that no longer owns its task are dropped.
 	AppendLogs(ctx context.Context, lines []LogLine) error
+	// Running lists the attempts that a node runs, as the database has it.
+	Running(ctx context.Context, node string) ([]Attempt, error)
+	// Repair gives a ticket to tasks that are pending and have none, and reports
+	// how many those were. It is called again until there are no more.
+	Repair(ctx context.Context) (int, error)
+}
+
+// Fleet is what a database offers that several nodes may work at once.
+type Fleet interface {
+	// Beat says that a node lives, and makes it known where it is not.
+	Beat(ctx context.Context, node *task.Node) error
+	// Leave takes a node out.
+	Leave(ctx context.Context, node string) error
+	// Orphans lists running attempts, up to limit, of nodes that have given no
+	// sign of life for as long as dead, by the database's clock: as the ends
+	// that [Crashed] makes of them.
+	Orphans(ctx context.Context, dead time.Duration, limit int) ([]*End, error)
+}
+
+// Attempt names one attempt at a task.
+type Attempt struct {
+	Task  task.ID
+	Lease int64
+	// Number is the attempt's, from 1.
+	Number int
 }
 
 // Row is a task to insert.
@@ -67,6 +109,11 @@ type Claim struct {
 	StartedAt time.Time
 }
 
+// attempt names the attempt.
+func (c *Claim) attempt() Attempt {
+	return Attempt{Task: c.Execution.Task.ID, Lease: c.Execution.Lease, Number: c.Execution.Task.Attempt}
+}
+
 // Ticket is what River knows of a waiting task.
 type Ticket struct {
 	ID          int64
@@ -94,11 +141,10 @@ type End struct {
 	Status task.Status
 	// Outcome is the attempt's own: success, failed, interrupted or cancelled.
 	Outcome task.Status
-	// GiveBack returns the attempt to the task, and the ticket keeps the place
-	// that the task had.
+	// GiveBack returns the attempt to the task.
 	GiveBack bool
-	// Wait is how long after now the next attempt is due, where the attempt
-	// was not given back.
+	// Wait is how long after now the next attempt is due. With GiveBack and no
+	// Wait the task keeps the place in the queue that it had.
 	Wait       time.Duration
 	Result     []byte
 	ResultType string

@@ -10,10 +10,11 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-// Bounds of what is kept of a failure, in bytes.
+// Bounds of what is kept of an outcome, in bytes.
 const (
-	maxMessage = 8 << 10
-	maxTrace   = 32 << 10
+	maxMessage    = 8 << 10
+	maxTrace      = 32 << 10
+	maxResultType = 256
 )
 
 // mostCrashes is how many nodes may die under a task before it is failed, so
@@ -27,7 +28,7 @@ func decide(claim *Claim, outcome task.Outcome, stopped error) *End {
 	end := &End{ID: t.ID, Lease: claim.Execution.Lease, Attempt: t.Attempt, Usage: outcome.Usage}
 	if outcome.Failure == nil {
 		end.Status, end.Outcome = task.Success, task.Success
-		end.Result, end.ResultType = outcome.Result, outcome.ResultType
+		end.Result, end.ResultType = outcome.Result, text.Cut(outcome.ResultType, maxResultType)
 		return end
 	}
 	end.Failure = reason(t, outcome.Failure, stopped)

@@ -24,8 +24,6 @@ type definition struct {
 // definitions remembers definitions for a moment, so that a burst of requests
 // reads and compiles them once.
 type definitions struct {
-	db Database
-
 	mu    sync.Mutex
 	known map[string]*definition
 	// generation counts changes, so that what was read before one is not kept
@@ -33,8 +31,8 @@ type definitions struct {
 	generation int
 }
 
-func newDefinitions(db Database) *definitions {
-	return &definitions{db: db, known: make(map[string]*definition)}
+func newDefinitions() *definitions {
+	return &definitions{known: make(map[string]*definition)}
 }
 
 func (d *definitions) forget() {
@@ -44,7 +42,7 @@ func (d *definitions) forget() {
 	d.generation++
 }
 
-func (d *definitions) get(ctx context.Context, name string) (*definition, error) {
+func (d *definitions) get(ctx context.Context, db Definitions, name string) (*definition, error) {
 	d.mu.Lock()
 	known, generation := d.known[name], d.generation
 	d.mu.Unlock()
@@ -53,9 +51,9 @@ func (d *definitions) get(ctx context.Context, name string) (*definition, error)
 	}
 
 	readAt := time.Now()
-	read, err := d.db.Definition(ctx, name)
+	read, err := db.Definition(ctx, name)
 	if err != nil {
-		return nil, unknownName(ctx, d.db, name, err)
+		return nil, unknownName(ctx, db, name, err)
 	}
 	fresh := &definition{Definition: read, readAt: readAt}
 	switch {

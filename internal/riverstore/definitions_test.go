@@ -30,19 +30,19 @@ func (d *declared) db() *fakeDB {
 func TestDefinitionsAreRememberedForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		have := &declared{def: task.Definition{Name: "a", Description: "first"}}
-		d := newDefinitions(have.db())
-		first, err := d.get(t.Context(), "a")
+		d, from := newDefinitions(), have.db()
+		first, err := d.get(t.Context(), from, "a")
 		require.NoError(t, err)
 		have.def.Description = "second"
 
 		waitFor(t.Context(), definitionTTL-1)
-		again, err := d.get(t.Context(), "a")
+		again, err := d.get(t.Context(), from, "a")
 		require.NoError(t, err)
 		require.Same(t, first, again)
 		require.Equal(t, 1, have.reads)
 
 		waitFor(t.Context(), 1)
-		fresh, err := d.get(t.Context(), "a")
+		fresh, err := d.get(t.Context(), from, "a")
 		require.NoError(t, err)
 		require.Equal(t, "second", fresh.Description)
 		require.Equal(t, 2, have.reads)
@@ -58,12 +58,12 @@ func waitFor(ctx context.Context, d time.Duration) {
 
 func TestDefinitionsForget(t *testing.T) {
 	have := &declared{def: task.Definition{Name: "a", Description: "first"}}
-	d := newDefinitions(have.db())
-	_, err := d.get(t.Context(), "a")
+	d, from := newDefinitions(), have.db()
+	_, err := d.get(t.Context(), from, "a")
 	require.NoError(t, err)
 	have.def.Description = "second"
 	d.forget()
-	fresh, err := d.get(t.Context(), "a")
+	fresh, err := d.get(t.Context(), from, "a")
 	require.NoError(t, err)
 	require.Equal(t, "second", fresh.Description)
 }
@@ -84,10 +84,10 @@ func TestDefinitionsForgetWhatIsBeingRead(t *testing.T) {
 		}
 		return def, err
 	}
-	d := newDefinitions(db)
+	d, from := newDefinitions(), db
 	done := make(chan error)
 	go func() {
-		_, err := d.get(t.Context(), "a")
+		_, err := d.get(t.Context(), from, "a")
 		done <- err
 	}()
 	<-reading
@@ -96,7 +96,7 @@ func TestDefinitionsForgetWhatIsBeingRead(t *testing.T) {
 	close(release)
 	require.NoError(t, <-done)
 
-	got, err := d.get(t.Context(), "a")
+	got, err := d.get(t.Context(), from, "a")
 	require.NoError(t, err)
 	require.Equal(t, "after the push", got.Description)
 }
@@ -104,10 +104,10 @@ func TestDefinitionsForgetWhatIsBeingRead(t *testing.T) {
 func TestDefinitionsCompileASchemaOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		have := &declared{def: task.Definition{Name: "a", Args: json.RawMessage(`{"type":"string"}`)}}
-		d := newDefinitions(have.db())
+		d, from := newDefinitions(), have.db()
 		get := func() *definition {
 			waitFor(t.Context(), definitionTTL)
-			def, err := d.get(t.Context(), "a")
+			def, err := d.get(t.Context(), from, "a")
 			require.NoError(t, err)
 			return def
 		}
@@ -130,13 +130,13 @@ func TestDefinitionsCompileASchemaOnce(t *testing.T) {
 
 func TestDefinitionsPassErrors(t *testing.T) {
 	db := &fakeDB{definition: func(string) (*task.Definition, error) { return nil, errDown }}
-	_, err := newDefinitions(db).get(t.Context(), "a")
+	_, err := newDefinitions().get(t.Context(), db, "a")
 	require.ErrorIs(t, err, errDown)
 
 	db.definition = func(string) (*task.Definition, error) {
 		return &task.Definition{Name: "a", Args: json.RawMessage(`{"type":5}`)}, nil
 	}
-	_, err = newDefinitions(db).get(t.Context(), "a")
+	_, err = newDefinitions().get(t.Context(), db, "a")
 	require.ErrorContains(t, err, "argument schema: ")
 }
 
@@ -147,12 +147,12 @@ func TestDefinitionsSuggest(t *testing.T) {
 		},
 		names: func() ([]string, error) { return []string{"greet", "count"}, nil },
 	}
-	_, err := newDefinitions(db).get(t.Context(), "greeet")
+	_, err := newDefinitions().get(t.Context(), db, "greeet")
 	var unknown *task.UnknownNameError
 	require.ErrorAs(t, err, &unknown)
 	require.Equal(t, &task.UnknownNameError{Name: "greeet", Near: []string{"greet"}}, unknown)
 
 	db.names = func() ([]string, error) { return nil, errDown }
-	_, err = newDefinitions(db).get(t.Context(), "greeet")
+	_, err = newDefinitions().get(t.Context(), db, "greeet")
 	require.ErrorIs(t, err, errDown)
 }

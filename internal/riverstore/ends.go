@@ -91,6 +91,10 @@ func (r *Runner) finish(ends []*End) error {
 	if err != nil {
 		return err
 	}
+	r.held.drop(ends)
+	if r.config.Ended != nil {
+		r.config.Ended(ended(ends, stored))
+	}
 	for i, ok := range stored {
 		if !ok {
 			r.config.Logger.Debug("an attempt ended after its task had moved on",
@@ -98,6 +102,17 @@ func (r *Runner) finish(ends []*End) error {
 		}
 	}
 	return nil
+}
+
+// ended lists the tasks that have ended with their attempts.
+func ended(ends []*End, stored []bool) []task.ID {
+	ids := make([]task.ID, 0, len(ends))
+	for i, end := range ends {
+		if stored[i] && end.Status.Terminal() {
+			ids = append(ids, end.ID)
+		}
+	}
+	return ids
 }
 
 // storeLogs stores lines, some in each transaction. It can be repeated: a line

@@ -22,9 +22,18 @@ const (
 // Enqueuer checks requests and inserts them. Single requests of concurrent
 // callers share transactions.
 type Enqueuer struct {
-	db          Database
+	db          Inserter
 	definitions *definitions
 	group       *group[*insertion]
+	keysApart   bool
+}
+
+// EnqueuerConfig says how an [Enqueuer] works.
+type EnqueuerConfig struct {
+	// KeysApart keeps rows with an idempotency key out of shared transactions:
+	// for a database in which a key may have to wait for another's transaction,
+	// which the neighbours should not.
+	KeysApart bool
 }
 
 // insertion is one caller's wait for a shared transaction.
@@ -35,8 +44,8 @@ type insertion struct {
 }
 
 // NewEnqueuer returns an Enqueuer for db. It starts nothing.
-func NewEnqueuer(db Database) *Enqueuer {
-	e := &Enqueuer{db: db, definitions: newDefinitions(db)}
+func NewEnqueuer(db Inserter, config EnqueuerConfig) *Enqueuer {
+	e := &Enqueuer{db: db, definitions: newDefinitions(), keysApart: config.KeysApart}
 	e.group = newGroup(enqueueBatch, e.flush)
 	return e
 }
@@ -48,9 +57,16 @@ func (e *Enqueuer) Forget() { e.definitions.forget() }
 // ends first, the task may or may not have been stored: repeat the call with
 // an idempotency key to find out.
 func (e *Enqueuer) Enqueue(ctx context.Context, request task.Request) (task.ID, error) {
-	row, err := e.Prepare(ctx, request)
+	row, err := e.Prepare(ctx, request, e.db)
 	if err != nil {
 		return task.ID{}, err
+	}
+	if e.keysApart && row.IdempotencyKey != "" {
+		ids, err := e.db.Insert(ctx, []*Row{row})
+		if err != nil {
+			return task.ID{}, err
+		}
+		return ids[0], nil
 	}
 	call := &insertion{row: row, done: make(chan error, 1)}
 	e.group.add(call)
@@ -66,7 +82,7 @@ func (e *Enqueuer) Enqueue(ctx context.Context, request task.Request) (task.ID, 
 func (e *Enqueuer) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
 	rows := make([]*Row, len(requests))
 	for i, request := range requests {
-		row, err := e.Prepare(ctx, request)
+		row, err := e.Prepare(ctx, request, e.db)
 		if err != nil {
 			return nil, fmt.Errorf("request %d: %w", i, err)
 		}
@@ -86,7 +102,7 @@ func (e *Enqueuer) flush(batch []*insertion) {
 		rows[i] = call.row
 	}
 	ids, err := e.db.Insert(ctx, rows)
-	if err != nil && len(batch) > 1 {
+	if err != nil && len(batch) > 1 && !errors.Is(err, task.ErrUnavailable) {
 		// One bad row must not fail its neighbours.
 		for i := range batch {
 			e.flush(batch[i : i+1])
@@ -101,12 +117,13 @@ func (e *Enqueuer) flush(batch []*insertion) {
 	}
 }
 
-// Prepare checks a request against its definition and gives it an id.
-func (e *Enqueuer) Prepare(ctx context.Context, request task.Request) (*Row, error) {
+// Prepare checks a request against its definition, which is read from db where
+// it is not known, and gives it an id.
+func (e *Enqueuer) Prepare(ctx context.Context, request task.Request, db Definitions) (*Row, error) {
 	if err := request.Validate(); err != nil {
 		return nil, err
 	}
-	def, err := e.definitions.get(ctx, request.Name)
+	def, err := e.definitions.get(ctx, db, request.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +197,7 @@ func (d *definition) argumentError(problem string) error {
 }
 
 // unknownName turns a missing definition into an error that suggests others.
-func unknownName(ctx context.Context, db Database, name string, err error) error {
+func unknownName(ctx context.Context, db Definitions, name string, err error) error {
 	if !errors.Is(err, task.ErrNotFound) {
 		return err
 	}

@@ -33,7 +33,7 @@ func enqueuer(insert func([]*Row) ([]task.ID, error)) *Enqueuer {
 			}
 			return def, nil
 		},
-	})
+	}, EnqueuerConfig{})
 }
 
 func TestEnqueueTakesTheDefinitionsChoices(t *testing.T) {

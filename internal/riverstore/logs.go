@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/taskhost/taskhost/internal/text"
 	"github.com/taskhost/taskhost/task"
@@ -51,8 +52,11 @@ type attemptLog struct {
 // Log implements [task.LogSink].
 func (l *attemptLog) Log(level task.Level, message string, fields json.RawMessage) {
 	message = text.Cut(message, MaxLogLine)
-	if len(fields) > MaxLogLine {
+	switch {
+	case len(fields) > MaxLogLine:
 		fields = json.RawMessage(fmt.Sprintf(`{"dropped":"fields of %d bytes, at most %d are kept"}`, len(fields), MaxLogLine))
+	case len(fields) > 0 && !(utf8.Valid(fields) && json.Valid(fields)):
+		fields = json.RawMessage(`{"dropped":"fields that are not JSON in UTF-8"}`)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -52,13 +54,20 @@ type RunnerConfig struct {
 	// the precision of delays and retries.
 	PollInterval time.Duration
 	// Bus carries notifications for a database that has none; else nil.
-	Bus    *Bus
+	Bus *Bus
+	// Fleet is set for a database that several nodes may work at once.
+	Fleet Fleet
+	// Schema holds the queue's tables, where the database has schemas.
+	Schema string
+	// Ended is told the ids of tasks that have ended, once that is stored. It
+	// may be nil.
+	Ended  func([]task.ID)
 	Logger *slog.Logger
 }
 
 // Runner claims tasks, hands them to a handler and stores how they ended.
 type Runner struct {
-	db      Database
+	db      Attempts
 	config  RunnerConfig
 	handler task.Handler
 	client  riverClient
@@ -66,7 +75,11 @@ type Runner struct {
 	// unstored counts the ends that were submitted and are not stored.
 	unstored sync.WaitGroup
 	journal  journal
+	held     held
+	pulse    *pulse // nil without a fleet
 
+	// stopping is set once nothing more is to be claimed.
+	stopping atomic.Bool
 	// interrupt cancels the attempts in progress.
 	interrupted context.Context
 	interrupt   context.CancelFunc
@@ -87,7 +100,7 @@ type riverClient interface {
 }
 
 // NewRunner returns a Runner on a River driver. It starts nothing.
-func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Database, handler task.Handler, config RunnerConfig) (*Runner, error) {
+func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Attempts, handler task.Handler, config RunnerConfig) (*Runner, error) {
 	r := &Runner{
 		db:      db,
 		config:  config,
@@ -98,22 +111,18 @@ func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Database, handler tas
 	}
 	r.interrupted, r.interrupt = context.WithCancel(context.Background())
 	r.ends = newGroup(endBatch, r.storeEnds)
+	if config.Fleet != nil {
+		r.pulse = newPulse(config.Fleet, config.member(), config.Logger)
+	}
 
 	workers := river.NewWorkers()
-	kinds := map[string]bool{wasmKind: config.Slots[task.Wasm] > 0}
-	for _, def := range config.Functions {
-		kinds[Kind(def.Executor, def.Name)] = true
-	}
-	for kind, known := range kinds {
-		if known {
-			river.AddWorkerArgs(workers, ticketArgs{kind: kind}, river.Worker[ticketArgs](&ticketWorker{runner: r}))
-		}
-	}
 	queues := make(map[string]river.QueueConfig)
-	for executor, slots := range config.Slots {
-		if slots > 0 {
-			queues[Queue(executor)] = river.QueueConfig{MaxWorkers: slots}
-		}
+	for kind, executor := range config.kinds() {
+		river.AddWorkerArgs(workers, ticketArgs{kind: kind}, river.Worker[ticketArgs](&ticketWorker{runner: r}))
+		queues[Queue(executor)] = river.QueueConfig{MaxWorkers: config.Slots[executor]}
+	}
+	if len(queues) == 0 {
+		return nil, errors.New("there is nothing to run: give slots for modules, or for an executor of a Go function")
 	}
 	client, err := river.NewClient[TTx](
 		&ticketDriver[TTx]{Driver: driver, claim: r.claim, bus: config.Bus},
@@ -123,9 +132,13 @@ func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Database, handler tas
 			FetchPollInterval:   config.PollInterval,
 			FetchOnlyKnownKinds: true,
 			JobTimeout:          riverTimeout,
-			Logger:              quietRiver(config.Logger),
-			Queues:              queues,
-			Workers:             workers,
+			// What a leader would do has nothing to do here: tickets wait in the
+			// state in which they are fetched, and are gone once they were.
+			LeaderElectionDisabled: true,
+			Logger:                 quietRiver(config.Logger),
+			Queues:                 queues,
+			Schema:                 config.Schema,
+			Workers:                workers,
 		})
 	if err != nil {
 		return nil, fmt.Errorf("set up the queue: %w", err)
@@ -134,12 +147,36 @@ func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Database, handler tas
 	return r, nil
 }
 
+// kinds are those of the tickets that the node can take, with their executors.
+func (c *ServeConfig) kinds() map[string]task.Executor {
+	kinds := make(map[string]task.Executor)
+	if c.Slots[task.Wasm] > 0 {
+		kinds[wasmKind] = task.Wasm
+	}
+	for _, def := range c.Functions {
+		if c.Slots[def.Executor] > 0 {
+			kinds[Kind(def.Executor, def.Name)] = def.Executor
+		}
+	}
+	return kinds
+}
+
 // Start begins to claim. ctx bounds the start only.
 func (r *Runner) Start(ctx context.Context) error {
+	if r.pulse != nil {
+		// Before the first claim: what an unknown node runs is taken over.
+		if err := r.config.Fleet.Beat(ctx, &r.pulse.node); err != nil {
+			return fmt.Errorf("make the node known: %w", err)
+		}
+		r.background.Go(func() { r.pulse.run(r.stop) })
+	}
 	if err := r.client.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("start the queue: %w", err)
+		close(r.stop)
+		r.background.Wait()
+		return errors.Join(fmt.Errorf("start the queue: %w", err), r.leave(ctx))
 	}
 	r.background.Go(r.flushLogs)
+	r.background.Go(r.keepInOrder)
 	return nil
 }
 
@@ -148,11 +185,11 @@ func (r *Runner) Start(ctx context.Context) error {
 // stored. It returns an error where ends could not be stored: the tasks are
 // then found running by the next start, as after a crash.
 func (r *Runner) Stop(ctx context.Context) error {
+	r.stopping.Store(true)
 	stopCancel := context.AfterFunc(ctx, r.interrupt)
 	defer stopCancel()
 	err := r.client.Stop(context.WithoutCancel(ctx))
-	close(r.stop)
-	r.background.Wait()
+	r.giveBackUnstarted()
 
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
@@ -160,6 +197,31 @@ func (r *Runner) Stop(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("store the last ends: %w", waitErr))
 	}
 	close(r.abandon)
+	close(r.stop)
+	r.background.Wait()
 	r.interrupt()
-	return err
+	return errors.Join(err, r.leave(ctx))
+}
+
+// leave takes the node out, last of all: what it still ran would be taken over.
+func (r *Runner) leave(ctx context.Context) error {
+	if r.pulse == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatTimeout)
+	defer cancel()
+	if err := r.config.Fleet.Leave(ctx, r.config.Node); err != nil {
+		return fmt.Errorf("take the node out: %w", err)
+	}
+	return nil
+}
+
+// member is what others see of this node.
+func (c *ServeConfig) member() task.Node {
+	node := task.Node{ID: c.Node, Version: c.Version, Slots: c.Slots, Functions: []string{}}
+	for _, def := range c.Functions {
+		node.Functions = append(node.Functions, def.Name)
+	}
+	slices.Sort(node.Functions)
+	return node
 }

@@ -1,0 +1,40 @@
+package task
+
+import "time"
+
+// Node is a running process that works tasks.
+type Node struct {
+	// ID is different at each start of the process.
+	ID string `json:"id"`
+	// Version is the program's.
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"started_at"`
+	// SeenAt is its last sign of life.
+	SeenAt time.Time `json:"seen_at"`
+	// Alive is unset where there has been no sign of life for so long that its
+	// tasks are taken over.
+	Alive bool `json:"alive"`
+	// Slots is how many attempts of each executor it can run at once, Running
+	// how many it does.
+	Slots   map[Executor]int `json:"slots"`
+	Running map[Executor]int `json:"running"`
+	// Functions names the Go functions that it can run. Modules run on any node
+	// with slots for wasm.
+	Functions []string `json:"functions"`
+}
+
+// Runs reports whether the node can run tasks of a definition.
+func (n *Node) Runs(executor Executor, name string) bool {
+	if n.Slots[executor] == 0 {
+		return false
+	}
+	if executor == Wasm {
+		return true
+	}
+	for _, function := range n.Functions {
+		if function == name {
+			return true
+		}
+	}
+	return false
+}
