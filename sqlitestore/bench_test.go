@@ -18,7 +18,14 @@ import (
 
 func benchStore(b *testing.B) *sqlitestore.Store {
 	b.Helper()
-	store, err := sqlitestore.Open(b.Context(), sqlitestore.Config{Path: filepath.Join(b.TempDir(), "bench.db")})
+	store, _ := benchStoreAt(b)
+	return store
+}
+
+func benchStoreAt(b *testing.B) (*sqlitestore.Store, string) {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "bench.db")
+	store, err := sqlitestore.Open(b.Context(), sqlitestore.Config{Path: path})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, store.Close()) })
 	_, err = store.PutVersion(b.Context(), modules.Version{
@@ -26,7 +33,7 @@ func benchStore(b *testing.B) *sqlitestore.Store {
 		Definitions: []task.Definition{{Name: "noop", Executor: task.Wasm, Options: task.Options{Executor: task.Wasm}.WithDefaults()}},
 	}, []byte("d"))
 	require.NoError(b, err)
-	return store
+	return store, path
 }
 
 // BenchmarkWork claims, runs and ends tasks that do nothing, out of a backlog.

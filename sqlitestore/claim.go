@@ -12,40 +12,41 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-// dueSQL finds the tickets to start next. The condition on priority is always
-// true; written out it makes ten ranges of River's index for fetching, each of
-// which ends at what is due later.
+// due is the condition for a ticket to start. That on priority is always true;
+// written out it makes ten ranges of River's index for fetching, each of which
+// ends at what is due later.
+const due = `state = 'available' AND queue = ?1 AND river_job.priority IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+    AND scheduled_at <= ?2 AND kind IN (SELECT value FROM json_each(?3))`
+
+// dueSQL finds the tickets to start next, and the tasks whose they are.
 const dueSQL = `
-SELECT id, args ->> 'task_id', kind, priority, created_at, scheduled_at
-FROM river_job
-WHERE state = 'available' AND queue = ?1 AND priority IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10) AND scheduled_at <= ?2
-    AND kind IN (SELECT value FROM json_each(?3))
-ORDER BY priority, scheduled_at, id
+SELECT river_job.id, task.rowid, kind, river_job.priority, river_job.created_at, scheduled_at
+FROM river_job LEFT JOIN task ON task.ticket = river_job.id AND task.status = 'pending'
+WHERE ` + due + `
+ORDER BY river_job.priority, scheduled_at, river_job.id
 LIMIT ?4`
 
-// claimBatch bounds a claim, so that others who write need not wait long.
-const claimBatch = 500
-
 // anyDueSQL says whether a look is worth it.
-const anyDueSQL = `
-SELECT EXISTS (
-    SELECT 1 FROM river_job
-    WHERE state = 'available' AND queue = ?1 AND priority IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10) AND scheduled_at <= ?2
-        AND kind IN (SELECT value FROM json_each(?3))
-)`
+const anyDueSQL = `SELECT EXISTS (SELECT 1 FROM river_job WHERE ` + due + `)`
+
+const takeSQL = "DELETE FROM river_job WHERE id IN (SELECT value FROM json_each(?))"
 
 const claimSQL = `
 UPDATE task SET
     status = 'running',
     attempt = attempt + 1,
     lease = lease + 1,
+    ticket = NULL,
     node = ?1,
     started_at = coalesce(started_at, ?2),
     attempt_started_at = ?2
-WHERE id IN (SELECT unhex(value) FROM json_each(?3)) AND status = 'pending'
-RETURNING ` + taskColumns + `, lease, definition_index, args, args_type, memory, retry_delay, retry_backoff, retry_max_delay`
+WHERE rowid IN (SELECT value FROM json_each(?3))
+RETURNING ` + taskColumns + `, rowid, lease, definition_index, args, args_type, memory, retry_delay, retry_backoff, retry_max_delay`
 
-// Claim implements [riverstore.Database].
+// claimBatch bounds a claim, so that others who write need not wait long.
+const claimBatch = 500
+
+// Claim implements [riverstore.Attempts].
 func (s *Store) Claim(ctx context.Context, params riverstore.ClaimParams) ([]*riverstore.Claim, error) {
 	kinds, err := json.Marshal(params.Kinds)
 	if err != nil {
@@ -55,99 +56,98 @@ func (s *Store) Claim(ctx context.Context, params riverstore.ClaimParams) ([]*ri
 
 	// An idle look must not take the lock that writers wait for.
 	var waiting bool
-	if err := s.stmts.anyDue.QueryRowContext(ctx, params.Queue, riverTime(now()), string(kinds)).Scan(&waiting); err != nil || !waiting {
+	if err := s.reading[anyDueSQL].QueryRowContext(ctx, params.Queue, riverTime(now()), string(kinds)).Scan(&waiting); err != nil || !waiting {
 		return nil, err
 	}
 
 	var claims []*riverstore.Claim
-	var taken int
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	var taken []takenTicket
+	err = s.inTx(ctx, func(w *session) (err error) {
 		// Taken under the lock, so that nothing starts before it was created.
 		at := now()
-		tickets, order, err := takeTickets(ctx, tx, params.Queue, string(kinds), at, limit)
-		if err != nil || len(tickets) == 0 {
+		if taken, err = w.take(ctx, params.Queue, string(kinds), at, limit); err != nil || len(taken) == 0 {
 			return err
 		}
-		taken = len(tickets)
-		started, err := startTasks(ctx, tx, params.Node, at, order)
-		if err != nil {
-			return err
-		}
-		// The rows of RETURNING come in no order; the tickets' is the one to
-		// start in. A ticket whose task is not pending yields nothing.
-		for _, id := range order {
-			if claim := started[id]; claim != nil {
-				claim.Ticket = tickets[id]
-				claims = append(claims, claim)
-			}
-		}
-		return nil
+		claims, err = w.startTasks(ctx, params.Node, at, taken)
+		return err
 	})
-	if taken == limit {
+	if len(taken) == limit {
 		s.bus.Wake(params.Queue) // there may be more than one batch
 	}
-	return claims, err
+	if err != nil {
+		return nil, err
+	}
+	return claims, nil
 }
 
-// takeTickets deletes the tickets that are due and returns them by task, with
-// the order of the tasks.
-func takeTickets(ctx context.Context, tx *sql.Tx, queue, kinds string, at time.Time, limit int) (map[task.ID]riverstore.Ticket, []task.ID, error) {
-	rows, err := tx.QueryContext(ctx, dueSQL, queue, riverTime(at), kinds, limit)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
-	tickets := make(map[task.ID]riverstore.Ticket)
-	var order []task.ID
-	var numbers []int64
-	for rows.Next() {
-		ticket := riverstore.Ticket{Queue: queue}
-		var text sql.NullString
+// takenTicket is a ticket with the row of the task that it starts, if it is one's.
+type takenTicket struct {
+	riverstore.Ticket
+
+	row sql.NullInt64
+}
+
+// take deletes the tickets that are due and returns them in their order.
+func (w *session) take(ctx context.Context, queue, kinds string, at time.Time, limit int) ([]takenTicket, error) {
+	taken, err := queryAll(ctx, w, func(rows *sql.Rows, t *takenTicket) error {
 		var created, scheduled any
-		if err := rows.Scan(&ticket.ID, &text, &ticket.Kind, &ticket.Priority, &created, &scheduled); err != nil {
-			return nil, nil, err
-		}
-		numbers = append(numbers, ticket.ID)
-		id, err := task.ParseID(text.String)
-		if err != nil {
-			continue // not a ticket of ours; it is dropped
-		}
-		ticket.CreatedAt, ticket.ScheduledAt = fromRiver(created), fromRiver(scheduled)
-		if _, twice := tickets[id]; !twice {
-			order = append(order, id)
-		}
-		tickets[id] = ticket
+		err := rows.Scan(&t.ID, &t.row, &t.Kind, &t.Priority, &created, &scheduled)
+		t.Queue, t.CreatedAt, t.ScheduledAt = queue, fromRiver(created), fromRiver(scheduled)
+		return err
+	}, dueSQL, queue, riverTime(at), kinds, limit)
+	if err != nil || len(taken) == 0 {
+		return nil, err
 	}
-	if err := rows.Err(); err != nil {
-		return nil, nil, err
+	numbers := make([]int64, len(taken))
+	for i := range taken {
+		numbers[i] = taken[i].ID
 	}
 	list, err := json.Marshal(numbers)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	_, err = tx.ExecContext(ctx, "DELETE FROM river_job WHERE id IN (SELECT value FROM json_each(?))", string(list))
-	return tickets, order, err
+	_, err = w.ExecContext(ctx, takeSQL, string(list))
+	return taken, err
 }
 
-// startTasks moves pending tasks to running.
-func startTasks(ctx context.Context, tx *sql.Tx, node string, at time.Time, ids []task.ID) (map[task.ID]*riverstore.Claim, error) {
-	rows, err := tx.QueryContext(ctx, claimSQL, node, micros(at), hexList(ids))
+// startTasks moves the tasks of tickets to running.
+func (w *session) startTasks(ctx context.Context, node string, at time.Time, taken []takenTicket) ([]*riverstore.Claim, error) {
+	var numbers []int64
+	for i := range taken {
+		if taken[i].row.Valid {
+			numbers = append(numbers, taken[i].row.Int64)
+		}
+	}
+	list, err := json.Marshal(numbers)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := w.QueryContext(ctx, claimSQL, node, micros(at), string(list))
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	claims := make(map[task.ID]*riverstore.Claim, len(ids))
+	started := make(map[int64]*riverstore.Claim, len(numbers))
 	for rows.Next() {
 		claim := &riverstore.Claim{StartedAt: at}
 		exec := &claim.Execution
-		var delay, maxDelay int64
-		err := scanTask(rows, &exec.Task, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &exec.Memory, &delay, &claim.Retry.Backoff, &maxDelay)
+		var row, delay, maxDelay int64
+		err := scanTask(rows, &exec.Task, &row, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &exec.Memory, &delay, &claim.Retry.Backoff, &maxDelay)
 		if err != nil {
 			return nil, err
 		}
 		claim.Retry.Delay = time.Duration(delay) * time.Microsecond
 		claim.Retry.MaxDelay = time.Duration(maxDelay) * time.Microsecond
-		claims[exec.Task.ID] = claim
+		started[row] = claim
+	}
+	// The rows of RETURNING come in no order; the tickets' is the one to start
+	// in. A ticket that is no task's yields nothing.
+	var claims []*riverstore.Claim
+	for i := range taken {
+		if claim := started[taken[i].row.Int64]; claim != nil && taken[i].row.Valid {
+			claim.Ticket = taken[i].Ticket
+			claims = append(claims, claim)
+		}
 	}
 	return claims, rows.Err()
 }
@@ -173,7 +173,7 @@ func fromRiver(value any) time.Time {
 	case time.Time:
 		return v.UTC()
 	case string:
-		for _, layout := range []string{"2006-01-02 15:04:05.000", time.DateTime} {
+		for _, layout := range []string{riverLayout, time.DateTime} {
 			if t, err := time.Parse(layout, v); err == nil {
 				return t
 			}

@@ -3,7 +3,6 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,29 +10,47 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-// endTaskSQL moves a task on, if it is still the attempt's. The lease grows
+// The ends move tasks on, those that are still the attempts'. The lease grows
 // here too, so that an end whose reply was lost cannot end the next attempt.
-const endTaskSQL = `
+const (
+	endTaskHead = `
+WITH ending (id, lease, status, give_back, crashes, ended_at, due_at, ticket, result, result_type, error, cause, trace) AS (VALUES `
+	endTaskRow  = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	endTaskTail = `)
 UPDATE task SET
-    status = ?1,
-    lease = lease + 1,
-    attempt = attempt - ?2,
-    crashes = crashes + ?3,
-    ended_at = ?4,
-    due_at = coalesce(?5, due_at),
-    result = ?6,
-    result_type = ?7,
-    error = ?8,
-    cause = ?9,
-    trace = ?10
-WHERE id = ?11 AND lease = ?12 AND status = 'running'
-RETURNING name, executor, priority, due_at, node, attempt_started_at`
+    status = ending.status,
+    ticket = ending.ticket,
+    lease = task.lease + 1,
+    attempt = attempt - ending.give_back,
+    crashes = task.crashes + ending.crashes,
+    ended_at = ending.ended_at,
+    due_at = coalesce(ending.due_at, task.due_at),
+    result = ending.result,
+    result_type = ending.result_type,
+    error = ending.error,
+    cause = ending.cause,
+    trace = ending.trace
+FROM ending
+WHERE task.id = ending.id AND task.lease = ending.lease AND task.status = 'running'
+RETURNING id, lease - 1, name, executor, priority, due_at, node, attempt_started_at`
 
-const insertAttemptSQL = `
+	endTaskSQL = endTaskHead + endTaskRow + endTaskTail
+)
+
+const (
+	insertAttemptHead = `
 INSERT INTO attempt (
     task_id, lease, attempt, node, started_at, ended_at, elapsed,
     outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+) VALUES `
+	insertAttemptRow = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertAttemptSQL = insertAttemptHead + insertAttemptRow
+)
+
+var (
+	endTasksSQL       = repeatRow(endTaskHead, endTaskRow) + endTaskTail
+	insertAttemptsSQL = repeatRow(insertAttemptHead, insertAttemptRow)
+)
 
 const insertLogSQL = `
 INSERT INTO task_log (task_id, seq, attempt, at, level, message, fields)
@@ -41,95 +58,191 @@ SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
 FROM task WHERE id = ?1 AND lease = ?8 AND status = 'running'
 ON CONFLICT DO NOTHING`
 
-// Finish implements [riverstore.Database].
+// ending is an end on its way into the tables.
+type ending struct {
+	*riverstore.End
+
+	ticket *int64 // nil where the task has ended
+	// What its task's row says.
+	stored    bool
+	name      string
+	executor  task.Executor
+	priority  int
+	due       int64
+	node      string
+	startedAt int64
+}
+
+// Finish implements [riverstore.Attempts].
 func (s *Store) Finish(ctx context.Context, ends []*riverstore.End) ([]bool, error) {
-	stored := make([]bool, len(ends))
+	endings := make([]*ending, len(ends))
+	for i, end := range ends {
+		endings[i] = &ending{End: end}
+	}
 	queues := make(map[string]bool)
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		at := now()
-		for i, end := range ends {
-			queue, ok, err := s.finish(ctx, tx, end, at)
-			if err != nil {
-				return err
-			}
-			stored[i] = ok
-			if queue != "" {
-				queues[queue] = true
-			}
-		}
-		return nil
-	})
+	err := s.inTx(ctx, func(w *session) error { return w.finish(ctx, endings, queues) })
 	if err != nil {
 		return nil, fmt.Errorf("store the ends of attempts: %w", err)
 	}
-	for queue := range queues {
-		s.bus.Wake(queue)
+	s.wake(queues)
+	stored := make([]bool, len(ends))
+	for i, e := range endings {
+		stored[i] = e.stored
 	}
 	return stored, nil
 }
 
-// finish stores one end. It returns the queue that got a ticket, if one did.
-func (s *Store) finish(ctx context.Context, tx *sql.Tx, end *riverstore.End, at time.Time) (queue string, stored bool, err error) {
-	// The lines first: they are refused once the task has moved on.
-	if err := s.insertLogs(ctx, tx, end.Logs); err != nil {
-		return "", false, err
+// finish stores ends, and adds the queues that got tickets.
+func (w *session) finish(ctx context.Context, endings []*ending, queues map[string]bool) error {
+	at := now()
+	for _, e := range endings {
+		// The lines first: they are refused once the task has moved on.
+		if err := w.insertLogs(ctx, e.Logs); err != nil {
+			return err
+		}
 	}
-	failure := end.Failure
-	if failure == nil {
-		failure = &task.Failure{}
+	if err := w.numberTickets(ctx, endings); err != nil {
+		return err
 	}
+	if err := w.endTasks(ctx, endings, at); err != nil {
+		return err
+	}
+	var stored []*ending
+	var tickets []ticket
+	for _, e := range endings {
+		if !e.stored {
+			continue
+		}
+		stored = append(stored, e)
+		if e.ticket != nil {
+			tickets = append(tickets, ticket{*e.ticket, e.ID, e.executor, e.name, e.priority, fromMicros(e.due)})
+			queues[riverstore.Queue(e.executor)] = true
+		}
+	}
+	if err := w.insertAttempts(ctx, stored, at); err != nil {
+		return err
+	}
+	return w.insertTickets(ctx, tickets)
+}
+
+// numberTickets gives numbers to the tickets that are to be made.
+func (w *session) numberTickets(ctx context.Context, endings []*ending) error {
+	var next int64
+	for _, e := range endings {
+		if e.Status.Terminal() {
+			continue
+		}
+		if next == 0 {
+			var err error
+			if next, err = w.nextTicket(ctx); err != nil {
+				return err
+			}
+		}
+		number := next
+		e.ticket = &number
+		next++
+	}
+	return nil
+}
+
+func (w *session) endTasks(ctx context.Context, endings []*ending, at time.Time) error {
+	write := func(text string) func([]*ending) error {
+		return func(endings []*ending) error {
+			args := make([]any, 0, 13*len(endings))
+			for _, e := range endings {
+				args = e.appendTo(args, at)
+			}
+			return w.endSome(ctx, endings, text, args)
+		}
+	}
+	return inChunks(endings, write(endTasksSQL), write(endTaskSQL))
+}
+
+func (w *session) endSome(ctx context.Context, endings []*ending, text string, args []any) error {
+	rows, err := w.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row ending
+		var raw sql.RawBytes
+		var lease int64
+		if err := rows.Scan(&raw, &lease, &row.name, &row.executor, &row.priority, &row.due, &row.node, &row.startedAt); err != nil {
+			return err
+		}
+		id := toID(raw)
+		for _, e := range endings {
+			if e.ID == id && e.Lease == lease {
+				row.End, row.ticket, row.stored = e.End, e.ticket, true
+				*e = row
+				break
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// appendTo appends what fills endTaskRow.
+func (e *ending) appendTo(args []any, at time.Time) []any {
+	failure := e.failure()
 	var giveBack, crashes int
-	var endedAt, dueAt any
+	var endedAt, dueAt, ticket any
 	switch {
-	case end.Status.Terminal():
+	case e.Status.Terminal():
 		endedAt = micros(at)
-	case end.GiveBack:
-		giveBack = 1 // and due_at stays: the task keeps its place
+	case e.GiveBack && e.Wait == 0: // due_at stays: the task keeps its place
 	default:
-		dueAt = micros(at.Add(end.Wait))
+		dueAt = micros(at.Add(e.Wait))
+	}
+	if e.GiveBack {
+		giveBack = 1
+	}
+	if e.ticket != nil {
+		ticket = *e.ticket
 	}
 	if failure.Cause == task.CauseCrashed {
 		crashes = 1
 	}
-	var name string
-	var executor task.Executor
-	var priority int
-	var due, startedAt int64
-	var node string
-	err = tx.StmtContext(ctx, s.stmts.endTask).QueryRowContext(ctx,
-		end.Status, giveBack, crashes, endedAt, dueAt,
-		end.Result, nullable(end.ResultType), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace),
-		end.ID[:], end.Lease,
-	).Scan(&name, &executor, &priority, &due, &node, &startedAt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", false, nil
-	}
-	if err != nil {
-		return "", false, err
-	}
-	_, err = tx.StmtContext(ctx, s.stmts.insertAttempt).ExecContext(ctx,
-		end.ID[:], end.Lease, end.Attempt, node, startedAt, micros(at), end.Elapsed.Microseconds(),
-		end.Outcome, nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace),
-		end.Usage.Sandbox.Microseconds(), end.Usage.CPU.Microseconds(), end.Usage.Fuel, end.Usage.PeakMemory,
-	)
-	if err != nil || end.Status != task.Pending {
-		return "", true, err
-	}
-	return riverstore.Queue(executor), true, s.insertTicket(ctx, tx, end.ID, executor, name, priority, fromMicros(due), at)
+	return append(args,
+		e.ID[:], e.Lease, string(e.Status), giveBack, crashes, endedAt, dueAt, ticket,
+		e.Result, nullable(e.ResultType), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace))
 }
 
-// AppendLogs implements [riverstore.Database].
+// failure is empty where there is none.
+func (e *ending) failure() *task.Failure {
+	if e.Failure == nil {
+		return &task.Failure{}
+	}
+	return e.Failure
+}
+
+func (w *session) insertAttempts(ctx context.Context, endings []*ending, at time.Time) error {
+	write := func(text string) func([]*ending) error {
+		return func(endings []*ending) error {
+			args := make([]any, 0, 15*len(endings))
+			for _, e := range endings {
+				failure := e.failure()
+				args = append(args,
+					e.ID[:], e.Lease, e.Attempt, e.node, e.startedAt, micros(at), e.Elapsed.Microseconds(),
+					string(e.Outcome), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace),
+					e.Usage.Sandbox.Microseconds(), e.Usage.CPU.Microseconds(), e.Usage.Fuel, e.Usage.PeakMemory)
+			}
+			_, err := w.ExecContext(ctx, text, args...)
+			return err
+		}
+	}
+	return inChunks(endings, write(insertAttemptsSQL), write(insertAttemptSQL))
+}
+
+// AppendLogs implements [riverstore.Attempts].
 func (s *Store) AppendLogs(ctx context.Context, lines []riverstore.LogLine) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return s.insertLogs(ctx, tx, lines) })
+	return s.inTx(ctx, func(w *session) error { return w.insertLogs(ctx, lines) })
 }
 
-func (s *Store) insertLogs(ctx context.Context, tx *sql.Tx, lines []riverstore.LogLine) error {
-	if len(lines) == 0 {
-		return nil
-	}
-	insert := tx.StmtContext(ctx, s.stmts.insertLog)
+func (w *session) insertLogs(ctx context.Context, lines []riverstore.LogLine) error {
 	for _, line := range lines {
-		_, err := insert.ExecContext(ctx, line.Task[:], line.Seq, line.Attempt, micros(line.Time), line.Level, line.Message, nullable(string(line.Fields)), line.Lease)
+		_, err := w.ExecContext(ctx, insertLogSQL, line.Task[:], line.Seq, line.Attempt, micros(line.Time), string(line.Level), line.Message, nullable(string(line.Fields)), line.Lease)
 		if err != nil {
 			return err
 		}

@@ -1,12 +1,9 @@
 package sqlitestore
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,136 +11,221 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-const insertTaskSQL = `
+// insertBytes bounds the arguments of a statement that writes many tasks, which
+// the driver copies.
+const insertBytes = 4 << 20
+
+const (
+	insertTaskHead = `
 INSERT INTO task (
     id, name, executor, status, priority,
     module, module_version, module_digest, definition_index,
     args, args_type, tags, source, idempotency_key,
     created_at, run_at, due_at,
     max_attempts, retry_delay, retry_backoff, retry_max_delay,
-    timeout, memory, requeue_on_interrupt
-) VALUES (
-    ?, ?, ?, 'pending', ?,
-    ?, ?, ?, ?,
-    ?, ?, ?, ?, ?,
-    ?, ?, ?,
-    ?, ?, ?, ?,
-    ?, ?, ?
-)`
+    timeout, memory, requeue_on_interrupt, ticket
+) VALUES `
+	insertTaskRow = "(?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	// A call whose reply was lost may be repeated.
+	insertTaskTail = " ON CONFLICT (id) DO NOTHING"
 
-// The ticket carries the task's id and nothing else. It is a row as River's own
-// insert makes it, in the state in which a producer fetches it; one that is due
-// later is passed over until then.
-const insertTicketSQL = `
-INSERT INTO river_job (args, kind, queue, priority, state, scheduled_at)
-VALUES (jsonb(?), ?, ?, ?, 'available', ?)`
+	insertTaskSQL = insertTaskHead + insertTaskRow + insertTaskTail
+)
 
-// Insert implements [riverstore.Database].
+var insertTasksSQL = repeatRow(insertTaskHead, insertTaskRow) + insertTaskTail
+
+// newTask is a row on its way into the table.
+type newTask struct {
+	*riverstore.Row
+
+	tags    string
+	created time.Time
+	due     time.Time
+	ticket  int64
+}
+
+// Insert implements [riverstore.Inserter].
 func (s *Store) Insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID, error) {
-	ids := make([]task.ID, len(rows))
-	queues := make(map[string]bool)
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		at := now()
-		for i, row := range rows {
-			id, fresh, err := s.insert(ctx, tx, row, at)
-			if err != nil {
-				return err
-			}
-			ids[i] = id
-			if fresh {
-				queues[riverstore.Queue(row.Definition.Executor)] = true
-			}
-		}
-		return nil
+	var ids []task.ID
+	var queues map[string]bool
+	err := s.inTx(ctx, func(w *session) (err error) {
+		ids, queues, err = w.insert(ctx, rows)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("insert tasks: %w", err)
 	}
-	for queue := range queues {
-		s.bus.Wake(queue)
-	}
+	s.wake(queues)
 	return ids, nil
 }
 
-// insert stores one task, or finds the earlier one that has its key.
-func (s *Store) insert(ctx context.Context, tx *sql.Tx, row *riverstore.Row, at time.Time) (id task.ID, fresh bool, err error) {
-	if row.IdempotencyKey != "" {
-		earlier, err := claimKey(ctx, tx, row, at)
-		if err != nil || !earlier.IsZero() {
-			return earlier, false, err
+// insert stores tasks with their tickets. It returns the id of each, or of the
+// earlier task that has its key, and the queues that got tickets.
+func (w *session) insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID, map[string]bool, error) {
+	// Taken under the writer's lock: who had to wait for it is younger.
+	at := now()
+	ids := make([]task.ID, len(rows))
+	keys := make(map[key]*held)
+	fresh := make([]*newTask, 0, len(rows))
+	for i, row := range rows {
+		id, err := w.claimKey(ctx, row, at, keys)
+		if err != nil {
+			return nil, nil, err
 		}
+		ids[i] = id
+		if id != row.ID {
+			continue
+		}
+		// Each has a moment of its own, so that one that is given back finds its
+		// place among the others. Storing a row takes longer than a microsecond:
+		// none is made that is not due yet.
+		t := &newTask{Row: row, created: at.Add(time.Duration(len(fresh)) * time.Microsecond)}
+		t.due = t.created.Add(row.Delay)
+		if row.RunAt.After(t.due) {
+			t.due = row.RunAt
+		}
+		tags, err := json.Marshal(row.Tags)
+		if err != nil {
+			return nil, nil, err
+		}
+		t.tags = string(tags)
+		fresh = append(fresh, t)
 	}
-	tags, err := json.Marshal(row.Tags)
-	if err != nil {
-		return id, false, err
+	if len(fresh) == 0 {
+		return ids, nil, nil
 	}
-	due := at.Add(row.Delay)
-	if row.RunAt.After(at) {
-		due = row.RunAt
+	store := w.insertTasks
+	if len(fresh) == 1 {
+		store = w.insertTask
 	}
-	def, options := row.Definition, row.Definition.Options
-	var module, digest, version any
-	if def.Module != nil {
-		module, version, digest = def.Module.Name, def.Module.Version, def.Module.Digest
+	if err := store(ctx, fresh); err != nil {
+		return nil, nil, err
 	}
-	args := row.Args
-	if args == nil {
-		args = []byte{}
+	queues := make(map[string]bool)
+	for _, t := range fresh {
+		queues[riverstore.Queue(t.Definition.Executor)] = true
 	}
-	_, err = tx.StmtContext(ctx, s.stmts.insertTask).ExecContext(ctx,
-		row.ID[:], def.Name, def.Executor, row.Priority,
-		module, version, digest, def.Index,
-		args, row.ArgsType, string(tags), row.Source, nullable(row.IdempotencyKey),
-		micros(at), micros(due), micros(due),
-		options.Retries+1, options.Delay.Microseconds(), options.Backoff, options.MaxDelay.Microseconds(),
-		row.Timeout.Microseconds(), options.Memory, options.RequeueOnInterrupt,
-	)
-	if err != nil {
-		return id, false, err
-	}
-	return row.ID, true, s.insertTicket(ctx, tx, row.ID, def.Executor, def.Name, row.Priority, due, at)
+	return ids, queues, nil
 }
 
-func (s *Store) insertTicket(ctx context.Context, tx *sql.Tx, id task.ID, executor task.Executor, name string, priority int, due, at time.Time) error {
-	_, err := tx.StmtContext(ctx, s.stmts.insertTicket).ExecContext(ctx,
-		`{"task_id":"`+id.String()+`"}`,
-		riverstore.Kind(executor, name), riverstore.Queue(executor), riverstore.RiverPriority(priority),
-		ticketTime(due, at))
+// insertTask writes one task. The ticket comes first and numbers itself, which
+// saves the look for a number.
+func (w *session) insertTask(ctx context.Context, tasks []*newTask) error {
+	t := tasks[0]
+	result, err := w.ExecContext(ctx, insertTicketSQL, t.newTicket().appendTo(nil)...)
+	if err != nil {
+		return err
+	}
+	if t.ticket, err = result.LastInsertId(); err != nil {
+		return err
+	}
+	if result, err = w.ExecContext(ctx, insertTaskSQL, t.appendTo(nil)...); err != nil {
+		return err
+	}
+	stored, err := result.RowsAffected()
+	if err != nil || stored == 1 {
+		return err
+	}
+	_, err = w.ExecContext(ctx, dropTicketSQL, t.ticket)
 	return err
 }
 
-// argsDigest is the same for arguments that differ in white space only.
-func argsDigest(row *riverstore.Row) [sha256.Size]byte {
-	var compact bytes.Buffer
-	if row.ArgsType == "application/json" && json.Compact(&compact, row.Args) == nil {
-		return sha256.Sum256(compact.Bytes())
+// insertTasks writes tasks, and tickets for those that were not there.
+func (w *session) insertTasks(ctx context.Context, tasks []*newTask) error {
+	next, err := w.nextTicket(ctx)
+	if err != nil {
+		return err
 	}
-	return sha256.Sum256(row.Args)
+	for i, t := range tasks {
+		t.ticket = next + int64(i)
+	}
+	var stored int64
+	write := func(text string) func([]*newTask) error {
+		return func(tasks []*newTask) error {
+			args := make([]any, 0, 24*len(tasks))
+			for _, t := range tasks {
+				args = t.appendTo(args)
+			}
+			result, err := w.ExecContext(ctx, text, args...)
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			stored += n
+			return err
+		}
+	}
+	one, many := write(insertTaskSQL), write(insertTasksSQL)
+	err = inChunks(tasks, func(tasks []*newTask) error {
+		if argsBytes(tasks) <= insertBytes {
+			return many(tasks)
+		}
+		for i := range tasks {
+			if err := one(tasks[i : i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, one)
+	if err != nil {
+		return err
+	}
+	if stored < int64(len(tasks)) {
+		if tasks, err = w.onlyStored(ctx, tasks); err != nil {
+			return err
+		}
+	}
+	tickets := make([]ticket, len(tasks))
+	for i, t := range tasks {
+		tickets[i] = t.newTicket()
+	}
+	return w.insertTickets(ctx, tickets)
 }
 
-// claimKey gives the row's idempotency key to it, or returns the task that
-// holds it. A task that ended without success has let go of its key.
-func claimKey(ctx context.Context, tx *sql.Tx, row *riverstore.Row, at time.Time) (holder task.ID, err error) {
-	digest := argsDigest(row)
-	var id, heldDigest []byte
-	var status task.Status
-	err = tx.QueryRowContext(ctx, `
-		SELECT t.id, t.status, k.args_digest
-		FROM idempotency_key k JOIN task t ON t.id = k.task_id
-		WHERE k.name = ? AND k.key = ? AND (k.expires_at IS NULL OR k.expires_at > ?)`,
-		row.Definition.Name, row.IdempotencyKey, micros(at)).Scan(&id, &status, &heldDigest)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return task.ID{}, err
-	}
-	if err == nil && (status == task.Pending || status == task.Running || status == task.Success) {
-		if string(heldDigest) != string(digest[:]) {
-			return task.ID{}, &task.ConflictError{Problem: fmt.Sprintf("the idempotency key %.80q was used for %s with other arguments: use another key for another task", row.IdempotencyKey, row.Definition.Name)}
+// onlyStored returns the tasks that this transaction has stored: the others were
+// there, with other tickets or none.
+func (w *session) onlyStored(ctx context.Context, tasks []*newTask) ([]*newTask, error) {
+	var out []*newTask
+	for _, t := range tasks {
+		var stored sql.NullInt64
+		if err := w.scanRow(ctx, "SELECT ticket FROM task WHERE id = ?", []any{t.ID[:]}, &stored); err != nil {
+			return nil, err
 		}
-		return toID(id), nil
+		if stored.Int64 == t.ticket {
+			out = append(out, t)
+		}
 	}
-	_, err = tx.ExecContext(ctx, `
-		INSERT INTO idempotency_key (name, key, task_id, args_digest) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET task_id = excluded.task_id, args_digest = excluded.args_digest, expires_at = NULL`,
-		row.Definition.Name, row.IdempotencyKey, row.ID[:], digest[:])
-	return task.ID{}, err
+	return out, nil
+}
+
+func (t *newTask) newTicket() ticket {
+	return ticket{t.ticket, t.ID, t.Definition.Executor, t.Definition.Name, t.Priority, t.due}
+}
+
+func argsBytes(tasks []*newTask) (n int) {
+	for _, t := range tasks {
+		n += len(t.Args)
+	}
+	return n
+}
+
+// appendTo appends what fills insertTaskRow.
+func (t *newTask) appendTo(values []any) []any {
+	def, options := t.Definition, &t.Definition.Options
+	var module, version, digest any
+	if def.Module != nil {
+		module, version, digest = def.Module.Name, def.Module.Version, def.Module.Digest
+	}
+	args := t.Args
+	if args == nil {
+		args = []byte{} // the column takes no NULL
+	}
+	return append(values,
+		t.ID[:], def.Name, string(def.Executor), t.Priority,
+		module, version, digest, def.Index,
+		args, t.ArgsType, t.tags, string(t.Source), nullable(t.IdempotencyKey),
+		micros(t.created), micros(t.due), micros(t.due),
+		options.Retries+1, options.Delay.Microseconds(), options.Backoff, options.MaxDelay.Microseconds(),
+		t.Timeout.Microseconds(), options.Memory, options.RequeueOnInterrupt, t.ticket,
+	)
 }

@@ -15,7 +15,8 @@ var _ modules.Store = (*Store)(nil)
 
 // PutVersion implements [modules.Store].
 func (s *Store) PutVersion(ctx context.Context, version modules.Version, wasm []byte) (*modules.Version, error) {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(w *session) error {
+		tx := w.tx
 		stored, err := putVersion(ctx, tx, &version, wasm)
 		if err != nil {
 			return err

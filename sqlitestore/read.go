@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -71,6 +72,9 @@ func optionalID(raw []byte) *task.ID {
 func (s *Store) Ping(ctx context.Context) error {
 	var version int
 	if err := s.read.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		if s.ending.Err() != nil {
+			return fmt.Errorf("%w: %w", task.ErrStopped, err)
+		}
 		return fmt.Errorf("%w: %w", task.ErrUnavailable, err)
 	}
 	return nil
@@ -83,7 +87,37 @@ func (s *Store) Task(ctx context.Context, id task.ID) (*task.Task, error) {
 	if err != nil {
 		return nil, notFound(err, "task", id)
 	}
+	if at := now(); t.NextAttemptAt != nil && !t.NextAttemptAt.After(at) {
+		nodes, err := s.nodes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		t.WaitingReason = riverstore.Stalled(t, nodes, at)
+	}
 	return t, nil
+}
+
+// Await returns when a task has ended, or when ctx ends. It returns
+// task.ErrNotFound where there is no such task, and task.ErrStopped where the
+// store is closed meanwhile.
+func (s *Store) Await(ctx context.Context, id task.ID) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	//nolint:contextcheck // the end of the store is for every caller, whatever its own context
+	defer context.AfterFunc(s.ending, func() { cancel(task.ErrStopped) })()
+	for {
+		var status task.Status
+		if err := s.read.QueryRowContext(ctx, "SELECT status FROM task WHERE id = ?", id[:]).Scan(&status); err != nil {
+			return notFound(err, "task", id)
+		}
+		if status.Terminal() {
+			return nil
+		}
+		// An attempt that has lost its task tells of an end too.
+		if err := s.waiters.Await(ctx, id); err != nil {
+			return err
+		}
+	}
 }
 
 // Result returns what a task returned, with its content type. It returns

@@ -2,8 +2,6 @@ package sqlitestore
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,8 +15,8 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-// pollInterval is how often tickets are looked for: the precision of delays and
-// retries, and how soon a task that another process enqueued is found.
+// pollInterval is how often tickets are looked for without a change of the file:
+// the precision of delays and retries.
 const pollInterval = 50 * time.Millisecond
 
 // ServeConfig says how tasks are worked.
@@ -26,10 +24,11 @@ type ServeConfig = riverstore.ServeConfig
 
 // serving is what a started store holds.
 type serving struct {
-	store  *Store
-	lock   *flock.Flock
-	runner *riverstore.Runner
-	node   string
+	store   *Store
+	lock    *flock.Flock
+	runner  *riverstore.Runner
+	watcher *watcher
+	node    string
 
 	once sync.Once
 	done chan struct{} // closed when a stop is complete
@@ -83,25 +82,6 @@ func (s *Store) Stop(ctx context.Context) error {
 	return err
 }
 
-// lock takes the lock that whoever works the file holds. The operating system
-// gives it back however the process ends.
-func (s *Store) lock(ctx context.Context) (*flock.Flock, error) {
-	lock := flock.New(s.path+".lock", flock.SetPermissions(0o600))
-	locked, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("lock the database: %w", err)
-	}
-	if locked {
-		return lock, nil
-	}
-	holder := "another process"
-	var node string
-	if err := s.read.QueryRowContext(ctx, "SELECT id FROM node ORDER BY started_at DESC").Scan(&node); err == nil {
-		holder = "node " + node
-	}
-	return nil, fmt.Errorf("the database %s is being worked by %s: stop it, or choose another database", s.path, holder)
-}
-
 func (v *serving) start(ctx context.Context, handler task.Handler, config ServeConfig) error {
 	if err := v.store.declareFunctions(ctx, config.Functions, true); err != nil {
 		return err
@@ -117,12 +97,19 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 		ServeConfig:  config,
 		PollInterval: pollInterval,
 		Bus:          v.store.bus,
+		Ended:        v.store.waiters.Tell,
 		Logger:       v.store.logger,
 	})
 	if err != nil {
 		return err
 	}
-	return v.runner.Start(ctx)
+	if v.watcher, err = v.store.watch(ctx, config.Slots); err != nil {
+		return err
+	}
+	if err := v.runner.Start(ctx); err != nil {
+		return errors.Join(err, v.watcher.stop())
+	}
+	return nil
 }
 
 // stop stops once. Every caller waits for it, and the context that ends first
@@ -132,7 +119,7 @@ func (v *serving) stop(ctx context.Context) error {
 	v.once.Do(func() {
 		go func() {
 			defer close(v.done)
-			err := v.runner.Stop(v.hasten)
+			err := errors.Join(v.watcher.stop(), v.runner.Stop(v.hasten))
 			cleanup, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			_, nodeErr := v.store.write.ExecContext(cleanup, "DELETE FROM node WHERE id = ?", v.node)
@@ -187,17 +174,6 @@ func (s *Store) orphans(ctx context.Context) ([]*riverstore.End, error) {
 	return ends, rows.Err()
 }
 
-func (s *Store) putNode(ctx context.Context, config ServeConfig) error {
-	capacity, err := json.Marshal(config.Slots)
-	if err != nil {
-		return err
-	}
-	at := micros(now())
-	_, err = s.write.ExecContext(ctx, "INSERT INTO node (id, started_at, heartbeat_at, version, capacity) VALUES (?, ?, ?, ?, ?)",
-		config.Node, at, at, config.Version, string(capacity))
-	return err
-}
-
 // DeclareFunctions makes Go functions known, so that they can be enqueued before
 // the store is started. It returns a *task.ConflictError where a module has one of
 // the names.
@@ -207,7 +183,8 @@ func (s *Store) DeclareFunctions(ctx context.Context, functions []task.Definitio
 
 // declareFunctions makes functions known, and with only no others.
 func (s *Store) declareFunctions(ctx context.Context, functions []task.Definition, only bool) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(w *session) error {
+		tx := w.tx
 		if only {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM definition WHERE module IS NULL"); err != nil {
 				return err

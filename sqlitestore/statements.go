@@ -3,53 +3,61 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"strings"
 )
 
-// statements are those that run for every task or poll, prepared once: the first
-// for reading, the others on the writing connection.
-type statements struct {
-	anyDue *sql.Stmt
+// statements are prepared, by their text.
+type statements map[string]*sql.Stmt
 
-	insertTask    *sql.Stmt
-	insertTicket  *sql.Stmt
-	endTask       *sql.Stmt
-	insertAttempt *sql.Stmt
-	insertLog     *sql.Stmt
+// writeTexts run for every task, readTexts for every poll.
+var (
+	writeTexts = []string{
+		insertTaskSQL, insertTasksSQL, nextTicketSQL, insertTicketSQL, insertTicketsSQL, keyHolderSQL, putKeySQL,
+		dueSQL, takeSQL, claimSQL,
+		endTaskSQL, endTasksSQL, insertAttemptSQL, insertAttemptsSQL, insertLogSQL,
+	}
+	readTexts = []string{anyDueSQL}
+)
+
+func prepare(ctx context.Context, db *sql.DB, texts []string) (statements, error) {
+	all := make(statements, len(texts))
+	for _, text := range texts {
+		stmt, err := db.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the store
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		all[text] = stmt
+	}
+	return all, nil
 }
 
-// statement is one of them, with where it is kept.
-type statement struct {
-	stmt **sql.Stmt
-	db   *sql.DB
-	text string
-}
-
-func (s *statements) all(write, read *sql.DB) []statement {
-	return []statement{
-		{&s.anyDue, read, anyDueSQL},
-		{&s.insertTask, write, insertTaskSQL},
-		{&s.insertTicket, write, insertTicketSQL},
-		{&s.endTask, write, endTaskSQL},
-		{&s.insertAttempt, write, insertAttemptSQL},
-		{&s.insertLog, write, insertLogSQL},
+func (s statements) close() {
+	for _, stmt := range s {
+		_ = stmt.Close() // what it held goes with the connection
 	}
 }
 
-func (s *statements) prepare(ctx context.Context, write, read *sql.DB) error {
-	for _, p := range s.all(write, read) {
-		stmt, err := p.db.PrepareContext(ctx, p.text) //nolint:sqlclosecheck // closed with the store
-		if err != nil {
+// manyRows is how many rows a statement for many writes: enough for the cost of
+// a statement to count little, and few enough for its text to be parsed fast.
+const manyRows = 16
+
+// repeatRow writes the row that ends a statement's text manyRows times.
+func repeatRow(head, row string) string {
+	return head + row + strings.Repeat(", "+row, manyRows-1)
+}
+
+// inChunks calls many for each manyRows items, and one for each of the rest.
+func inChunks[T any](items []T, many, one func([]T) error) error {
+	for len(items) > 0 {
+		n, write := 1, one
+		if len(items) >= manyRows {
+			n, write = manyRows, many
+		}
+		if err := write(items[:n]); err != nil {
 			return err
 		}
-		*p.stmt = stmt
+		items = items[n:]
 	}
 	return nil
-}
-
-func (s *statements) close() {
-	for _, p := range s.all(nil, nil) {
-		if *p.stmt != nil {
-			_ = (*p.stmt).Close() // the connection is closed next
-		}
-	}
 }

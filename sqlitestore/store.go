@@ -37,6 +37,9 @@ type Config struct {
 	// Path is the database file. It is made, readable by its owner only, if
 	// it does not exist; its directory must exist.
 	Path string
+	// NoMigrate leaves the file's tables as they are: they must be up to date
+	// already. Open then makes no file, and its error says what to type.
+	NoMigrate bool
 	// Logger takes what the store has to report. Defaults to none.
 	Logger *slog.Logger
 }
@@ -49,8 +52,10 @@ type Store struct {
 	logger *slog.Logger
 	write  *sql.DB // one connection: SQLite has one writer at a time
 	read   *sql.DB
-	stmts  statements
-	bus    *riverstore.Bus
+	// What is prepared on either.
+	writing, reading statements
+	bus              *riverstore.Bus
+	waiters          *riverstore.Waiters
 
 	mu      sync.Mutex
 	serving *serving // nil unless started
@@ -58,6 +63,9 @@ type Store struct {
 
 	closing  sync.Once
 	closeErr error
+	// ending ends when the closing begins.
+	ending context.Context
+	end    context.CancelFunc
 }
 
 // Open opens a file, makes it where there is none, and brings its tables up to
@@ -70,14 +78,21 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	if err := create(path); err != nil {
-		return nil, err
+	if config.NoMigrate {
+		err = upToDate(ctx, path)
+	} else {
+		err = makeUpToDate(ctx, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the database %s: %w", path, err)
 	}
 	s := &Store{path: path, logger: config.Logger, bus: riverstore.NewBus()}
+	s.ending, s.end = context.WithCancel(context.Background())
+	s.waiters = riverstore.NewWaiters(s)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), s.Close())
 	}
-	s.Enqueuer = riverstore.NewEnqueuer(s)
+	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{})
 	return s, nil
 }
 
@@ -86,18 +101,15 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 func create(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("open the database %s: its directory does not exist: make it, or choose another file", path)
+		return errors.New("its directory does not exist: make it, or choose another file")
 	}
 	if err != nil {
-		return fmt.Errorf("open the database: %w: choose a file that can be written", err)
+		return fmt.Errorf("%w: choose a file that can be written", err)
 	}
 	return file.Close()
 }
 
 func (s *Store) open(ctx context.Context) error {
-	if err := migrate(ctx, s.path); err != nil {
-		return err
-	}
 	var err error
 	if s.write, err = connect(s.path, 1); err != nil {
 		return err
@@ -105,7 +117,11 @@ func (s *Store) open(ctx context.Context) error {
 	if s.read, err = connect(s.path, readers, "query_only(1)"); err != nil {
 		return err
 	}
-	return s.stmts.prepare(ctx, s.write, s.read)
+	if s.writing, err = prepare(ctx, s.write, writeTexts); err != nil {
+		return err
+	}
+	s.reading, err = prepare(ctx, s.read, readTexts)
+	return err
 }
 
 // connect opens a pool. WAL lets reads go on beside the writer;
@@ -141,6 +157,7 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) close() error {
+	s.end()
 	s.mu.Lock()
 	serving := s.serving
 	s.closed = true
@@ -156,7 +173,8 @@ func (s *Store) close() error {
 		defer cancel()
 		errs = append(errs, s.Wait(ctx))
 	}
-	s.stmts.close()
+	s.writing.close()
+	s.reading.close()
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {
 			errs = append(errs, db.Close())
@@ -166,16 +184,23 @@ func (s *Store) close() error {
 }
 
 // inTx runs f in a transaction of the writing connection.
-func (s *Store) inTx(ctx context.Context, f func(tx *sql.Tx) error) error {
+func (s *Store) inTx(ctx context.Context, f func(w *session) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return withCause(err)
 	}
-	if err := f(tx); err != nil {
+	w := newSession(tx, s.writing)
+	err = f(w)
+	w.close()
+	if err != nil {
 		_ = tx.Rollback() // where it fails, the connection is given up, and with it the transaction
-		return withCause(err)
+	} else {
+		err = tx.Commit()
 	}
-	return withCause(tx.Commit())
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err() // the transaction ended with it
+	}
+	return withCause(err)
 }
 
 // withCause marks the errors that are the file's and not the request's, and may
@@ -208,18 +233,11 @@ func fromNullMicros(us sql.NullInt64) *time.Time {
 	return &t
 }
 
-// riverTime is how River's SQLite driver writes times: text that sorts.
-func riverTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }
+// riverLayout is how River's SQLite driver writes times: text that sorts. It
+// writes milliseconds, and reads what is finer.
+const riverLayout = "2006-01-02 15:04:05.000000"
 
-// ticketTime is when a ticket is due, in River's milliseconds: rounded up, so
-// that nothing starts before its time, but for what is due already, which must
-// be found at once.
-func ticketTime(due, at time.Time) string {
-	if due.After(at) {
-		due = due.Add(time.Millisecond - 1).Truncate(time.Millisecond)
-	}
-	return riverTime(due)
-}
+func riverTime(t time.Time) string { return t.UTC().Format(riverLayout) }
 
 // nullable turns an empty text into NULL.
 func nullable(text string) any {

@@ -1,0 +1,196 @@
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskhost/taskhost/task"
+)
+
+// exec changes rows behind the stores' back.
+func (w *world) exec(query string, args ...any) {
+	w.Helper()
+	_, err := w.DB.ExecContext(w.Context(), query, args...)
+	require.NoError(w, err, query)
+}
+
+// number reads one number.
+func (w *world) number(query string, args ...any) int64 {
+	w.Helper()
+	var n int64
+	require.NoError(w, w.DB.QueryRowContext(w.Context(), query, args...).Scan(&n), query)
+	return n
+}
+
+// tasks is how many tasks are stored.
+func (w *world) tasks() int64 {
+	w.Helper()
+	return w.number("SELECT count(*) FROM task")
+}
+
+// tickets is how many tickets there are.
+func (w *world) tickets() int64 {
+	w.Helper()
+	return w.number("SELECT count(*) FROM river_job")
+}
+
+// storedID scans an id, however the database keeps it.
+type storedID task.ID
+
+// Scan implements [sql.Scanner].
+func (id *storedID) Scan(value any) error {
+	switch v := value.(type) {
+	case []byte:
+		if len(v) == 16 {
+			*id = storedID(v)
+			return nil
+		}
+		return id.parse(string(v))
+	case string:
+		return id.parse(v)
+	case [16]byte:
+		*id = v
+		return nil
+	default:
+		return fmt.Errorf("an id is a %T", value)
+	}
+}
+
+func (id *storedID) parse(text string) error {
+	parsed, err := task.ParseID(text)
+	*id = storedID(parsed)
+	return err
+}
+
+// attemptRow is a row of the table attempt.
+type attemptRow struct {
+	lease            int64
+	number           int
+	node             string
+	outcome          task.Status
+	cause            task.Cause
+	message          string
+	startedAt, ended int64
+}
+
+// attempts reads the ended attempts of every task, in order.
+func (w *world) attempts(ctx context.Context) map[task.ID][]attemptRow {
+	w.Helper()
+	rows, err := w.DB.QueryContext(ctx, `
+		SELECT task_id, lease, attempt, node, outcome, coalesce(cause, ''), coalesce(error, ''), `+
+		w.Micros("started_at")+", "+w.Micros("ended_at")+`
+		FROM attempt ORDER BY task_id, lease`)
+	require.NoError(w, err)
+	defer rows.Close()
+	all := make(map[task.ID][]attemptRow)
+	for rows.Next() {
+		var id storedID
+		var row attemptRow
+		require.NoError(w, rows.Scan(&id, &row.lease, &row.number, &row.node, &row.outcome, &row.cause, &row.message, &row.startedAt, &row.ended))
+		all[task.ID(id)] = append(all[task.ID(id)], row)
+	}
+	require.NoError(w, rows.Err())
+	return all
+}
+
+// ended lists a task's ended attempts as "number outcome cause".
+func (w *world) ended(id task.ID) []string {
+	w.Helper()
+	texts := []string{}
+	for _, row := range w.attempts(w.Context())[id] {
+		text := fmt.Sprintf("%d %s", row.number, row.outcome)
+		if row.cause != "" {
+			text += " " + string(row.cause)
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// taskRow is what checkRows looks at of a task.
+type taskRow struct {
+	status                                task.Status
+	attempt                               int
+	lease, crashes                        int64
+	created, runAt, dueAt, started, ended sql.NullInt64
+	named, ticket                         int // its column names a ticket; that ticket is there
+}
+
+// checkRows looks at what a test has left behind, when nothing runs any more.
+func (w *world) checkRows() {
+	ctx := context.WithoutCancel(w.Context())
+	rows, err := w.DB.QueryContext(ctx, `
+		SELECT id, status, attempt, lease, crashes, `+w.Micros("created_at")+", "+w.Micros("run_at")+", "+
+		w.Micros("due_at")+", "+w.Micros("started_at")+", "+w.Micros("ended_at")+`,
+			CASE WHEN ticket IS NULL THEN 0 ELSE 1 END,
+			CASE WHEN EXISTS (SELECT 1 FROM river_job j WHERE j.id = task.ticket) THEN 1 ELSE 0 END
+		FROM task`)
+	require.NoError(w, err)
+	defer rows.Close()
+	attempts := w.attempts(ctx)
+	tickets := 0
+	for rows.Next() {
+		var id storedID
+		var row taskRow
+		require.NoError(w, rows.Scan(&id, &row.status, &row.attempt, &row.lease, &row.crashes,
+			&row.created, &row.runAt, &row.dueAt, &row.started, &row.ended, &row.named, &row.ticket))
+		tickets += row.ticket
+		for _, problem := range row.problems(attempts[task.ID(id)], w.leapt[task.ID(id)]) {
+			assert.Fail(w, "the rows of a task contradict each other", "%s, %s: %s", task.ID(id), row.status, problem)
+		}
+		delete(attempts, task.ID(id))
+	}
+	require.NoError(w, rows.Err())
+	assert.Empty(w, attempts, "attempts of tasks that are not there")
+	var all int
+	require.NoError(w, w.DB.QueryRowContext(ctx, "SELECT count(*) FROM river_job").Scan(&all))
+	assert.Equal(w, tickets, all, "every ticket is that of a pending task")
+	require.NoError(w, w.DB.QueryRowContext(ctx, `
+		SELECT count(*) FROM task_log l
+		WHERE NOT EXISTS (SELECT 1 FROM attempt a WHERE a.task_id = l.task_id AND a.lease = l.seq >> 24 AND a.attempt = l.attempt)`).Scan(&all))
+	assert.Zero(w, all, "lines of attempts that never ended")
+}
+
+// problems says what contradicts in the row of a task and those of its attempts.
+func (r *taskRow) problems(attempts []attemptRow, leapt int64) (found []string) {
+	expect := func(ok bool, format string, args ...any) {
+		if !ok {
+			found = append(found, fmt.Sprintf(format, args...))
+		}
+	}
+	pending := r.status == task.Pending
+	expect(r.status != task.Running, "nothing runs when every node has stopped")
+	expect(pending == (r.named == 1), "it names a ticket: %v", r.named == 1)
+	expect(pending == (r.ticket == 1), "it has a ticket: %v", r.ticket == 1)
+	expect(r.ended.Valid == r.status.Terminal(), "it has an end time: %v", r.ended.Valid)
+	expect(r.lease == 2*int64(len(attempts))+leapt, "the lease is %d after %d attempts", r.lease, len(attempts))
+
+	// An attempt that was given back is done again under its number.
+	used, last := 0, max(r.created.Int64, r.runAt.Int64)
+	expect(r.created.Int64 <= r.runAt.Int64, "it was due before it was created: %d < %d", r.runAt.Int64, r.created.Int64)
+	expect(r.runAt.Int64 <= r.dueAt.Int64, "its place is before its first: %d < %d", r.dueAt.Int64, r.runAt.Int64)
+	for i, a := range attempts {
+		expect(a.number == used+1, "attempt %d follows %d that count", a.number, used)
+		expect(last <= a.startedAt, "attempt %d started at %d, before %d", a.number, a.startedAt, last)
+		expect(a.startedAt <= a.ended, "attempt %d ended before it started", a.number)
+		last = a.ended
+		final := i == len(attempts)-1 && r.status.Terminal()
+		if final || a.outcome != task.Interrupted {
+			used++
+		}
+		expect(final || a.outcome == task.Failed || a.outcome == task.Interrupted, "attempt %d ended as %s, and another followed", a.number, a.outcome)
+		if i == 0 {
+			expect(r.started.Int64 == a.startedAt, "it started at %d, its first attempt at %d", r.started.Int64, a.startedAt)
+		}
+		if final {
+			expect(r.ended.Int64 == a.ended, "it ended at %d, its last attempt at %d", r.ended.Int64, a.ended)
+			expect(a.outcome == r.status || a.outcome == task.Interrupted && a.cause == task.CauseCrashed, "its last attempt ended as %s", a.outcome)
+		}
+	}
+	expect(r.attempt == used, "it says attempt %d, and %d count", r.attempt, used)
+	return found
+}

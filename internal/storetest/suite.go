@@ -1,0 +1,141 @@
+// Package storetest holds every store to one behaviour: the same bytes, states
+// and order, down to the rows of the database. A store passes [Run], which it
+// calls from a test of its own.
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+
+	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/task"
+)
+
+// Store is what stores have in common.
+type Store interface {
+	Enqueuer
+	Reader
+	Definer
+	Worker
+	Credentials
+	modules.Store
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Enqueuer takes tasks in.
+type Enqueuer interface {
+	Enqueue(ctx context.Context, request task.Request) (task.ID, error)
+	EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error)
+}
+
+// Reader tells of tasks.
+type Reader interface {
+	Task(ctx context.Context, id task.ID) (*task.Task, error)
+	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
+	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
+	Await(ctx context.Context, id task.ID) error
+}
+
+// Definer knows what can be enqueued.
+type Definer interface {
+	Definition(ctx context.Context, name string) (*task.Definition, error)
+	Definitions(ctx context.Context) ([]task.Definition, error)
+	DefinitionNames(ctx context.Context) ([]string, error)
+	DeclareFunctions(ctx context.Context, functions []task.Definition) error
+}
+
+// Worker runs tasks.
+type Worker interface {
+	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
+	Stop(ctx context.Context) error
+	Nodes(ctx context.Context) ([]task.Node, error)
+}
+
+// Credentials are kept and checked.
+type Credentials interface {
+	PutToken(ctx context.Context, name, secret string) error
+	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
+}
+
+// Backend is a kind of database.
+type Backend struct {
+	// New makes an empty database, which is removed when the test has ended.
+	New func(t *testing.T) Place
+	// Nodes says that several nodes may work a database at once.
+	Nodes bool
+}
+
+// Place is one database.
+type Place struct {
+	// Open opens the database once more, as another process would. The suite
+	// closes what it opened.
+	Open func(t *testing.T) Store
+	// OpenOver is Open over a cable that can be cut. It is needed with Nodes.
+	OpenOver func(t *testing.T) (Store, *Cable)
+	// DB reads and damages rows beside the stores. It finds the tables by their
+	// bare names; arguments are $1, $2…
+	DB *sql.DB
+	// ID turns an id into an argument.
+	ID func(id task.ID) any
+	// Micros turns a column that holds a time into microseconds since 1970.
+	Micros func(column string) string
+	// Tx are the ways to enqueue in a transaction of the caller's own, by name.
+	Tx map[string]Tx
+}
+
+// Tx begins a transaction and hands f what enqueues in it: one request as one,
+// more as a batch. It commits where f returns true, and else rolls back.
+type Tx func(t *testing.T, store Store, f func(enqueue func(requests ...task.Request) ([]task.ID, error)) (commit bool))
+
+// property is one promise of a store.
+type property struct {
+	name string
+	hold func(w *world)
+	// fleet says that it is one of stores that several nodes may work, alone
+	// that it is one of those that one node works alone.
+	fleet, alone bool
+}
+
+// Run holds a store to every property, each on a database of its own.
+func Run(t *testing.T, b Backend) {
+	t.Helper()
+	groups := []struct {
+		name       string
+		properties []property
+	}{
+		{"bytes", bytesProperties},
+		{"texts", textProperties},
+		{"enqueue", enqueueProperties},
+		{"times", timeProperties},
+		{"attempts", attemptProperties},
+		{"priority", priorityProperties},
+		{"idempotency", idempotencyProperties},
+		{"modules", moduleProperties},
+		{"functions", functionProperties},
+		{"logs", logProperties},
+		{"await", awaitProperties},
+		{"stop", stopProperties},
+		{"close", closeProperties},
+		{"recovery", recoveryProperties},
+		{"processes", processProperties},
+		{"transactions", txProperties},
+		{"nodes", nodeProperties},
+		{"tokens", tokenProperties},
+		{"fleet", fleetProperties},
+		{"death", deathProperties},
+	}
+	for _, group := range groups {
+		for _, p := range group.properties {
+			if p.fleet && !b.Nodes || p.alone && b.Nodes {
+				continue
+			}
+			t.Run(group.name+"/"+p.name, func(t *testing.T) {
+				t.Parallel()
+				p.hold(newWorld(t, b))
+			})
+		}
+	}
+}
