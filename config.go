@@ -1,20 +1,35 @@
 package taskhost
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Config says how a [Host] works. The zero value works: it keeps tasks in the
 // file taskhost.db of the current directory.
 type Config struct {
-	// Database is the path of the SQLite file. It is made if it does not
-	// exist; its directory must. Defaults to "taskhost.db".
+	// Database is the path of a SQLite file, which is made if it does not exist;
+	// its directory must. Or it is the address of a Postgres database, as
+	// postgres://user:password@host:port/database, which any number of hosts may
+	// share; pool_max_conns sets how many connections are used. Defaults to
+	// "taskhost.db".
 	Database string
+	// Pool is a Postgres database to use in place of Database. It is not closed.
+	// A few connections more are opened with its settings, for what must not wait
+	// for others. It should have some to spare: each enqueue, claim and end takes
+	// one for a moment.
+	Pool *pgxpool.Pool
+	// Schema holds the tables in Postgres. It is made if it does not exist.
+	// Defaults to "taskhost".
+	Schema string
+	// NoMigrate leaves the tables as they are: [New] returns an error where they
+	// are not up to date, and 'taskhost migrate up' brings them so.
+	NoMigrate bool
 	// CacheDir keeps compiled modules, so that a restart need not compile them
 	// again. It holds executable code: nobody else may be able to write there.
 	// It is made if it does not exist. Defaults to none.
@@ -79,8 +94,8 @@ func (c Config) validate() error {
 			return fmt.Errorf("taskhost: Config.%s must be from 1 to %d, is %d", slots.name, maxSlots, slots.value)
 		}
 	}
-	if strings.Contains(c.Database, "://") {
-		return errors.New("taskhost: Config.Database must be the path of a file: other databases than SQLite are not supported yet")
+	if scheme, _, ok := strings.Cut(c.Database, "://"); ok && !isPostgres(c.Database) {
+		return fmt.Errorf("taskhost: Config.Database must be the path of a file or an address that begins with postgres://, not with %.20s://", scheme)
 	}
 	if c.ShutdownTimeout < 0 {
 		return fmt.Errorf("taskhost: Config.ShutdownTimeout must not be negative, is %v", c.ShutdownTimeout)

@@ -31,7 +31,7 @@ func TestNewRefusesABadConfig(t *testing.T) {
 		"ShutdownTimeout":          {taskhost.Config{ShutdownTimeout: -time.Second}, "taskhost: Config.ShutdownTimeout must not be negative, is -1s"},
 		"LogFlushInterval":         {taskhost.Config{LogFlushInterval: time.Microsecond}, "taskhost: Config.LogFlushInterval must be at least 1ms, is 1µs"},
 		"LogFlushInterval -1":      {taskhost.Config{LogFlushInterval: -1}, "taskhost: Config.LogFlushInterval must be at least 1ms, is -1ns"},
-		"Database by URL":          {taskhost.Config{Database: "postgres://localhost/x"}, "taskhost: Config.Database must be the path of a file"},
+		"Database by URL":          {taskhost.Config{Database: "mysql://localhost/x"}, "taskhost: Config.Database must be the path of a file"},
 		"no directory":             {taskhost.Config{Database: filepath.Join(dir, "none", "x.db")}, "taskhost: open the database " + filepath.Join(dir, "none", "x.db") + ": its directory does not exist: make it, or choose another file"},
 		"a directory":              {taskhost.Config{Database: dir}, "choose a file that can be written"},
 		"no database":              {taskhost.Config{Database: file}, "taskhost: open the database " + file + ": "},

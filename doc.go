@@ -3,7 +3,8 @@
 // A [Host] runs named tasks: WebAssembly modules, each attempt in a sandbox
 // whose state is fresh, or Go functions of the program. Tasks are durable: once
 // an enqueue has returned an id, the task survives the death of the process and
-// is run, retried and recorded. They are kept in one SQLite file.
+// is run, retried and recorded. They are kept in one SQLite file, or in a Postgres
+// database that any number of hosts share.
 //
 // Most programs call [New], [Register], [Host.Start], [Host.Enqueue] and
 // [Host.Stop]; a server calls [Host.Run] in place of the last two.
@@ -14,8 +15,9 @@
 //   - Writing a task in Go for the sandbox: package guest, in guest-sdk. In
 //     another language: docs/abi.md.
 //   - Serving tasks over HTTP: package httpapi, and the command taskhost.
-//   - A program that only enqueues: package sqlitestore, which links no
-//     WebAssembly runtime.
+//   - A program that only enqueues: packages pgstore and sqlitestore, which link
+//     no WebAssembly runtime.
+//   - How an enqueue becomes a result: ARCHITECTURE.md.
 //
 // # Ownership
 //

@@ -2,7 +2,6 @@ package taskhost
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,7 +13,6 @@ import (
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/modules"
-	"github.com/taskhost/taskhost/sqlitestore"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -37,8 +35,11 @@ type Host struct {
 	declared  bool // the store knows the functions
 	state     state
 	closing   chan struct{} // closed when the database is about to be
-	stopped   chan struct{} // closed when a stop is complete
-	stopErr   error
+	// ended ends with closing.
+	ended   context.Context
+	end     context.CancelFunc
+	stopped chan struct{} // closed when a stop is complete
+	stopErr error
 	// hasten ends when a caller of Stop has waited long enough.
 	hasten     context.Context
 	hastenStop context.CancelFunc
@@ -55,38 +56,6 @@ const (
 // EnqueueOptions are the choices of one call of [Host.Enqueue].
 type EnqueueOptions = task.EnqueueOptions
 
-// store is what a Host needs of a database.
-type store interface {
-	enqueuer
-	reader
-	modules.Store
-	credentials
-	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
-	Stop(ctx context.Context) error
-	Close() error
-}
-
-type enqueuer interface {
-	DeclareFunctions(ctx context.Context, functions []task.Definition) error
-	Enqueue(ctx context.Context, request task.Request) (task.ID, error)
-	EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error)
-}
-
-type reader interface {
-	Task(ctx context.Context, id task.ID) (*task.Task, error)
-	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
-	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
-	Definitions(ctx context.Context) ([]task.Definition, error)
-	Ping(ctx context.Context) error
-}
-
-type credentials interface {
-	PutToken(ctx context.Context, name, secret string) error
-	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
-}
-
-var _ store = (*sqlitestore.Store)(nil)
-
 // New returns a host with its database open and up to date. It starts nothing:
 // tasks can be enqueued, and run once [Host.Start] is called. ctx bounds the
 // opening only. The caller must Stop the host, started or not.
@@ -95,7 +64,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	store, err := sqlitestore.Open(ctx, sqlitestore.Config{Path: config.Database, Logger: config.Logger})
+	store, err := openStore(ctx, &config)
 	if err != nil {
 		return nil, fmt.Errorf("taskhost: %w", err)
 	}
@@ -113,6 +82,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 	}
 	h.library = modules.NewLibrary(moduleStore{h}, inspector{h})
 	h.hasten, h.hastenStop = context.WithCancel(context.Background())
+	h.ended, h.end = context.WithCancel(context.Background())
 	return h, nil
 }
 
@@ -146,7 +116,7 @@ func (h *Host) Start(ctx context.Context) error {
 	}
 	h.state, h.declared = started, true
 	h.config.Logger.InfoContext(ctx, "taskhost started", slog.String("node", node),
-		slog.String("database", h.config.Database), slog.Int("wasm_slots", h.config.MaxWasmWorkers))
+		slog.String("database", h.config.place()), slog.Int("wasm_slots", h.config.MaxWasmWorkers))
 	return nil
 }
 
@@ -206,6 +176,7 @@ func (h *Host) Stop(ctx context.Context) error {
 func (h *Host) stop(ctx context.Context) error {
 	err := h.store.Stop(h.hasten) //nolint:contextcheck // it ends with the first of all callers' contexts
 	close(h.closing)
+	h.end()
 	err = errors.Join(err, h.store.Close(), h.engine.Close(ctx))
 	h.config.Logger.InfoContext(ctx, "taskhost stopped")
 	if err != nil {
@@ -234,13 +205,9 @@ func (h *Host) Run(ctx context.Context) error {
 // It returns a *task.UnknownNameError, *task.ArgumentError or
 // *task.InvalidError where the request is at fault; nothing is stored then.
 func (h *Host) Enqueue(ctx context.Context, name string, args any, options EnqueueOptions) (task.ID, error) {
-	request := task.Request{Name: name, EnqueueOptions: options}
-	if args != nil {
-		encoded, err := json.Marshal(args)
-		if err != nil {
-			return task.ID{}, &task.ArgumentError{Name: name, Problems: []task.ArgumentProblem{{Problem: "cannot be encoded as JSON: " + err.Error()}}}
-		}
-		request.Args = encoded
+	request, err := newRequest(name, args, options)
+	if err != nil {
+		return task.ID{}, err
 	}
 	return h.EnqueueRequest(ctx, request)
 }
@@ -302,6 +269,23 @@ func (h *Host) Result(ctx context.Context, id task.ID) (result []byte, contentTy
 func (h *Host) Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error) {
 	entries, err := h.store.Logs(ctx, id, after, limit)
 	return entries, h.orStopped(err)
+}
+
+// Await returns when a task has ended, well or not, on this node or another. It
+// returns task.ErrNotFound where there is no such task, and the reason for which
+// ctx ended where that comes first.
+func (h *Host) Await(ctx context.Context, id task.ID) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.ended, func() { cancel(task.ErrStopped) })() //nolint:contextcheck // whoever waits does so no longer than the host is there
+	return h.orStopped(h.store.Await(ctx, id))
+}
+
+// Nodes lists the processes that work the database, and those that died lately,
+// the oldest first.
+func (h *Host) Nodes(ctx context.Context) ([]task.Node, error) {
+	nodes, err := h.store.Nodes(ctx)
+	return nodes, h.orStopped(err)
 }
 
 // Definitions lists what can be enqueued, by name.

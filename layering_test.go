@@ -94,15 +94,33 @@ var layerTable = map[string]layerRule{
 		ours:  []string{"task", "schedule", "modules", "internal/argschema", "internal/text"},
 		third: []string{layerRiver, layerUUID},
 	},
+	"internal/pgtest/...": {
+		why:   "a server for tests knows nothing of what is tested with it",
+		ours:  []string{"internal/pgtest"},
+		third: []string{layerPgx},
+	},
+	"internal/storetest": {
+		why:   "what every store promises is tested in one way, for any store",
+		ours:  []string{"task", "modules", "internal/riverstore"},
+		third: []string{"github.com/stretchr/testify"},
+	},
 	"sqlitestore": {
-		why:   "a program that only enqueues links a store and no engine",
-		ours:  []string{"task", "schedule", "modules", "internal/riverstore"},
-		third: []string{layerRiver, layerSQLite, layerUUID, "github.com/gofrs/flock"},
+		why:     "a program that only enqueues links a store and no engine",
+		ours:    []string{"task", "schedule", "modules", "internal/riverstore"},
+		third:   []string{layerRiver, layerSQLite, layerUUID, "github.com/gofrs/flock"},
+		testMay: []string{"internal/storetest"},
 	},
 	"pgstore": {
-		why:   "a program that only enqueues links a store and no engine",
-		ours:  []string{"task", "schedule", "modules", "internal/riverstore"},
-		third: []string{layerRiver, layerPgx, layerUUID},
+		why:     "a program that only enqueues links a store and no engine",
+		ours:    []string{"task", "schedule", "modules", "internal/riverstore"},
+		third:   []string{layerRiver, layerPgx, "github.com/jackc/pgerrcode", "github.com/jackc/puddle", layerUUID},
+		testMay: []string{"internal/storetest", "internal/pgtest"},
+	},
+	"internal/queuebench": {
+		why:     "it measures stores, and River without them",
+		ours:    []string{"task", "modules", "pgstore", "sqlitestore", "internal/riverstore"},
+		third:   []string{layerRiver, layerPgx, layerSQLite},
+		testMay: []string{"internal/pgtest"},
 	},
 	"httpapi/...": {
 		why:      "it talks to interfaces of its own, so it serves any store and any engine",
@@ -129,9 +147,10 @@ var layerTable = map[string]layerRule{
 		testMay: []string{"guest-sdk/guesttest", "examples/inputs"},
 	},
 	"examples/embed/*": {
-		why:   "it shows the public face, as a reader's own program would use it",
-		ours:  []string{layerRoot, "task", "httpapi"},
-		third: []string{"*"},
+		why:     "it shows the public face, as a reader's own program would use it",
+		ours:    []string{layerRoot, "task", "httpapi"},
+		third:   []string{"*"},
+		testMay: []string{"internal/pgtest"},
 	},
 	"tests/...": {
 		why:   "it drives the built system, and nothing imports it",

@@ -1,0 +1,79 @@
+package taskhost
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taskhost/taskhost/pgstore"
+	"github.com/taskhost/taskhost/sqlitestore"
+	"github.com/taskhost/taskhost/task"
+)
+
+// EnqueueTx is [Host.Enqueue] in a transaction of the caller's, on the Postgres
+// database that the host uses: the task is there once that is committed, and never
+// was where it is rolled back. Other callers that use the same idempotency key
+// wait for the transaction.
+func (h *Host) EnqueueTx(ctx context.Context, tx pgx.Tx, name string, args any, options EnqueueOptions) (task.ID, error) {
+	request, err := newRequest(name, args, options)
+	if err != nil {
+		return task.ID{}, err
+	}
+	if err := h.ready(ctx); err != nil {
+		return task.ID{}, err
+	}
+	if store, ok := h.store.(*pgstore.Store); ok {
+		return store.EnqueueTx(ctx, tx, request)
+	}
+	return task.ID{}, errors.New("taskhost: the host keeps tasks in SQLite: use EnqueueSQLTx, with a transaction on the same file")
+}
+
+// EnqueueSQLTx is [Host.EnqueueTx] for a transaction of database/sql: on the same
+// Postgres database, or on the same SQLite file, with any driver.
+func (h *Host) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, name string, args any, options EnqueueOptions) (task.ID, error) {
+	request, err := newRequest(name, args, options)
+	if err != nil {
+		return task.ID{}, err
+	}
+	if err := h.ready(ctx); err != nil {
+		return task.ID{}, err
+	}
+	switch store := h.store.(type) {
+	case *pgstore.Store:
+		return store.EnqueueSQLTx(ctx, tx, request)
+	case *sqlitestore.Store:
+		return store.EnqueueTx(ctx, tx, request)
+	default:
+		return task.ID{}, errors.ErrUnsupported
+	}
+}
+
+// EnqueueTx stores a task of the function in a transaction of the caller's. See
+// [Host.EnqueueTx].
+func (f *Function[In, Out]) EnqueueTx(ctx context.Context, tx pgx.Tx, in In, options EnqueueOptions) (task.ID, error) {
+	return f.host.EnqueueTx(ctx, tx, f.name, in, options)
+}
+
+// EnqueueSQLTx stores a task of the function in a transaction of the caller's. See
+// [Host.EnqueueSQLTx].
+func (f *Function[In, Out]) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, in In, options EnqueueOptions) (task.ID, error) {
+	return f.host.EnqueueSQLTx(ctx, tx, f.name, in, options)
+}
+
+// newRequest makes a request of arguments of any type, which are encoded as JSON;
+// nil stands for none.
+func newRequest(name string, args any, options EnqueueOptions) (task.Request, error) {
+	request := task.Request{Name: name, EnqueueOptions: options}
+	if args == nil {
+		return request, nil
+	}
+	encoded, err := json.Marshal(args)
+	if err != nil {
+		return request, &task.ArgumentError{Name: name, Problems: []task.ArgumentProblem{{Problem: "cannot be encoded as JSON: " + err.Error()}}}
+	}
+	request.Args = encoded
+	return request, nil
+}

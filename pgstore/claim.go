@@ -1,0 +1,106 @@
+package pgstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/task"
+)
+
+// claimText takes tickets out and starts their tasks. Each priority is a range of
+// the queue's index that ends at what is due later, so that any number of tasks may
+// wait for their time. A row that another node claims at this moment is passed over.
+//
+// That there is this ticket, and that the task names it, says that it is pending. To ask for its status too
+// would invite the planner to go through all that are pending.
+const claimText = `
+WITH due AS MATERIALIZED (
+    SELECT j.id
+    FROM generate_series(1, 10) AS p (priority)
+    CROSS JOIN LATERAL (
+        SELECT id FROM {schema}.river_job
+        WHERE state = 'available' AND queue = $1 AND priority = p.priority AND scheduled_at <= now() AND kind = ANY ($2)
+        ORDER BY scheduled_at, id
+        LIMIT $3
+        FOR UPDATE SKIP LOCKED
+    ) j
+    LIMIT $3
+), ticket AS (
+    DELETE FROM {schema}.river_job j USING due WHERE j.id = due.id
+    RETURNING j.id, j.kind, j.priority, j.created_at, j.scheduled_at,
+        CASE WHEN j.args ->> 'task_id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (j.args ->> 'task_id')::uuid END AS task_id
+), started AS (
+    UPDATE {schema}.task t SET
+        status = 'running',
+        attempt = t.attempt + 1,
+        lease = t.lease + 1,
+        node = $4,
+        started_at = coalesce(t.started_at, greatest(now(), t.created_at)),
+        attempt_started_at = greatest(now(), t.created_at)
+    FROM ticket
+    WHERE t.id = ticket.task_id AND t.ticket = ticket.id
+    RETURNING ` + taskColumns + `, t.attempt_started_at, t.lease, t.definition_index, t.args, t.args_type, t.memory,
+        t.retry_delay, t.retry_backoff, t.retry_max_delay,
+        ticket.id AS ticket_id, ticket.kind, ticket.priority AS ticket_priority, ticket.created_at AS ticket_created_at, ticket.scheduled_at
+)
+SELECT * FROM started ORDER BY ticket_priority, scheduled_at, ticket_id`
+
+// Claim implements [riverstore.Database].
+func (s *Store) Claim(ctx context.Context, params riverstore.ClaimParams) ([]*riverstore.Claim, error) {
+	rows, err := s.pool.Query(ctx, s.sql.claim, s.hot, params.Queue, params.Kinds, params.Limit, params.Node)
+	if err != nil {
+		return nil, withCause(err)
+	}
+	// All rows are read before any work begins: the claim is not committed earlier.
+	claims, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*riverstore.Claim, error) {
+		claim := &riverstore.Claim{Ticket: riverstore.Ticket{Queue: params.Queue}}
+		exec, ticket := &claim.Execution, &claim.Ticket
+		var delay, maxDelay int64
+		err := scanTask(row, &exec.Task, &claim.StartedAt, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &exec.Memory,
+			&delay, &claim.Retry.Backoff, &maxDelay,
+			&ticket.ID, &ticket.Kind, &ticket.Priority, &ticket.CreatedAt, &ticket.ScheduledAt)
+		claim.Retry.Delay = time.Duration(delay) * time.Microsecond
+		claim.Retry.MaxDelay = time.Duration(maxDelay) * time.Microsecond
+		return claim, err
+	})
+	return claims, withCause(err)
+}
+
+// Running implements [riverstore.Database].
+func (s *Store) Running(ctx context.Context, node string) ([]riverstore.Attempt, error) {
+	rows, err := s.control.Query(ctx, s.text("SELECT id, lease, attempt FROM {schema}.task WHERE node = $1 AND status = 'running'"), s.hot, node)
+	if err != nil {
+		return nil, withCause(err)
+	}
+	attempts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (attempt riverstore.Attempt, err error) {
+		err = row.Scan((*[16]byte)(&attempt.Task), &attempt.Lease, &attempt.Number)
+		return attempt, err
+	})
+	return attempts, withCause(err)
+}
+
+// Ended implements [riverstore.Ender].
+func (s *Store) Ended(ctx context.Context, ids []task.ID) ([]task.ID, error) {
+	rows, err := s.pool.Query(ctx, s.text("SELECT id FROM {schema}.task WHERE id = ANY ($1) AND status IN ('pending', 'running')"), s.hot, rawIDs(ids))
+	if err != nil {
+		return nil, withCause(err)
+	}
+	open, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
+	if err != nil {
+		return nil, withCause(err)
+	}
+	waiting := make(map[task.ID]bool, len(open))
+	for _, id := range open {
+		waiting[id] = true
+	}
+	var ended []task.ID
+	for _, id := range ids {
+		if !waiting[id] {
+			ended = append(ended, id)
+		}
+	}
+	return ended, nil
+}

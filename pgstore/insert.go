@@ -1,0 +1,211 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/task"
+)
+
+// Bounds of one statement that inserts.
+const (
+	insertRows  = 5000
+	insertBytes = 8 << 20
+)
+
+// One statement inserts tasks with their tickets and wakes the queues. Tickets are
+// numbered in the order of the rows, so that those that are due at the same time
+// start in that order. What the rows of a definition have in common is passed once.
+const (
+	insertHead = `
+WITH given AS (`
+
+	insertFromArrays = `
+    SELECT r.n, r.id, r.def, r.args, r.args_type, r.tags, r.source, r.key, r.priority, r.timeout, r.delay, r.run_at
+    FROM unnest($2::uuid[], $3::integer[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::smallint[], $10::bigint[], $11::bigint[], $12::timestamptz[])
+        WITH ORDINALITY AS r (id, def, args, args_type, tags, source, key, priority, timeout, delay, run_at, n)`
+
+	// For transactions of database/sql, whose drivers know no arrays.
+	insertFromJSON = `
+    SELECT r.n, r.id, r.def, decode(r.args, 'base64') AS args, r.args_type, r.tags, r.source, r.key, r.priority, r.timeout, r.delay, r.run_at
+    FROM json_to_recordset($2::json)
+        AS r (n integer, id uuid, def integer, args text, args_type text, tags text, source text, key text,
+            priority smallint, timeout bigint, delay bigint, run_at timestamptz)`
+
+	insertTail = `
+), definition AS (
+    SELECT * FROM json_to_recordset($1::json) AS d (
+        def integer, name text, executor text, queue text, kind text,
+        module text, module_version integer, module_digest text, definition_index integer,
+        max_attempts integer, retry_delay bigint, retry_backoff float8, retry_max_delay bigint,
+        memory bigint, requeue boolean)
+), numbered AS (
+    SELECT o.*, nextval('{schema}.river_job_id_seq') AS ticket,
+        greatest(now() + o.delay * interval '1 microsecond', o.run_at) AS due
+    FROM (SELECT * FROM given JOIN definition USING (def) ORDER BY n) o
+), inserted AS (
+    INSERT INTO {schema}.task (
+        id, name, executor, status, priority, ticket,
+        module, module_version, module_digest, definition_index,
+        args, args_type, tags, source, idempotency_key,
+        created_at, run_at, due_at,
+        max_attempts, retry_delay, retry_backoff, retry_max_delay,
+        timeout, memory, requeue_on_interrupt)
+    SELECT id, name, executor, 'pending', priority, ticket,
+        module, module_version, module_digest, definition_index,
+        args, args_type, tags::jsonb, source, key,
+        now(), due, due,
+        max_attempts, retry_delay, retry_backoff, retry_max_delay,
+        timeout, memory, requeue
+    FROM numbered
+    ON CONFLICT (id) DO NOTHING
+    RETURNING ticket
+), ticket AS (
+    INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
+    SELECT ticket, jsonb_build_object('task_id', id), kind, queue, 11 - priority, due
+    FROM numbered JOIN inserted USING (ticket)
+    RETURNING queue, scheduled_at
+)
+SELECT pg_notify('{schema}.river_insert', json_build_object('queue', queue)::text)
+FROM (SELECT DISTINCT queue FROM ticket WHERE scheduled_at <= now()) woken`
+)
+
+// Insert implements [riverstore.Database].
+func (s *Store) Insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID, error) {
+	var ids []task.ID
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		ids, err = s.insert(ctx, pgxTx{tx}, rows)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("insert tasks: %w", err)
+	}
+	return ids, nil
+}
+
+// insert stores rows in a transaction, and returns the id of each: its own, or that
+// of the earlier task that holds its key.
+func (s *Store) insert(ctx context.Context, tx transaction, rows []*riverstore.Row) ([]task.ID, error) {
+	ids, fresh, err := s.claimKeys(ctx, tx, rows)
+	if err != nil {
+		return nil, err
+	}
+	for len(fresh) > 0 {
+		n, size := 0, 0
+		for n < min(len(fresh), insertRows) && (n == 0 || size+len(fresh[n].Args) <= insertBytes) {
+			size += len(fresh[n].Args)
+			n++
+		}
+		batch, err := newBatch(fresh[:n])
+		if err != nil {
+			return nil, err
+		}
+		if err := tx.insert(ctx, &s.sql, batch); err != nil {
+			return nil, err
+		}
+		fresh = fresh[n:]
+	}
+	return ids, nil
+}
+
+// batch are rows as the statement takes them.
+type batch struct {
+	definitions []byte
+	rows        []batchRow
+}
+
+type batchRow struct {
+	N        int        `json:"n"`
+	ID       task.ID    `json:"id"`
+	Def      int32      `json:"def"`
+	Args     []byte     `json:"args"`
+	ArgsType string     `json:"args_type"`
+	Tags     string     `json:"tags"`
+	Source   string     `json:"source"`
+	Key      *string    `json:"key"`
+	Priority int16      `json:"priority"`
+	Timeout  int64      `json:"timeout"`
+	Delay    int64      `json:"delay"`
+	RunAt    *time.Time `json:"run_at"`
+}
+
+type batchDefinition struct {
+	Def           int     `json:"def"`
+	Name          string  `json:"name"`
+	Executor      string  `json:"executor"`
+	Queue         string  `json:"queue"`
+	Kind          string  `json:"kind"`
+	Module        *string `json:"module"`
+	ModuleVersion *int    `json:"module_version"`
+	ModuleDigest  *string `json:"module_digest"`
+	Index         int     `json:"definition_index"`
+	MaxAttempts   int     `json:"max_attempts"`
+	RetryDelay    int64   `json:"retry_delay"`
+	RetryBackoff  float64 `json:"retry_backoff"`
+	RetryMaxDelay int64   `json:"retry_max_delay"`
+	Memory        int64   `json:"memory"`
+	Requeue       bool    `json:"requeue"`
+}
+
+func newBatch(rows []*riverstore.Row) (*batch, error) {
+	b := &batch{rows: make([]batchRow, len(rows))}
+	known := make(map[*task.Definition]int32)
+	var definitions []batchDefinition
+	for i, row := range rows {
+		def, ok := known[row.Definition]
+		if !ok {
+			def = int32(len(definitions)) //nolint:gosec // there are at most insertRows of them
+			known[row.Definition] = def
+			definitions = append(definitions, describe(len(definitions), row.Definition))
+		}
+		tags, err := encodeTags(row.Tags)
+		if err != nil {
+			return nil, err
+		}
+		r := batchRow{
+			N: i, ID: row.ID, Def: def, Args: row.Args, ArgsType: row.ArgsType, Tags: tags, Source: string(row.Source),
+			Key: nullable(row.IdempotencyKey), Priority: int16(row.Priority), //nolint:gosec // from 1 to 10
+			Timeout: row.Timeout.Microseconds(), Delay: row.Delay.Microseconds(),
+		}
+		if r.Args == nil {
+			r.Args = []byte{}
+		}
+		if !row.RunAt.IsZero() {
+			r.RunAt = &row.RunAt
+		}
+		b.rows[i] = r
+	}
+	var err error
+	b.definitions, err = json.Marshal(definitions)
+	return b, err
+}
+
+func encodeTags(tags map[string]string) (string, error) {
+	if len(tags) == 0 {
+		return "{}", nil
+	}
+	text, err := json.Marshal(tags)
+	return string(text), err
+}
+
+func describe(n int, def *task.Definition) batchDefinition {
+	options := def.Options
+	d := batchDefinition{
+		Def: n, Name: def.Name, Executor: string(def.Executor),
+		Queue: riverstore.Queue(def.Executor), Kind: riverstore.Kind(def.Executor, def.Name), Index: def.Index,
+		MaxAttempts: options.Retries + 1, RetryDelay: options.Delay.Microseconds(),
+		RetryBackoff: options.Backoff, RetryMaxDelay: options.MaxDelay.Microseconds(),
+		Memory: options.Memory, Requeue: options.RequeueOnInterrupt,
+	}
+	if m := def.Module; m != nil {
+		d.Module, d.ModuleVersion, d.ModuleDigest = &m.Name, &m.Version, &m.Digest
+	}
+	return d
+}

@@ -1,0 +1,30 @@
+package pgstore
+
+import "strings"
+
+// statements are those that run for every task or poll, with the schema filled in.
+// Every table is named with its schema, since some run in a caller's transaction,
+// which has a search_path of its own.
+type statements struct {
+	insert    string
+	insertSQL string
+	claim     string
+	finish    string
+	logs      string
+}
+
+func newStatements(schema string) statements {
+	return statements{
+		insert:    inSchema(schema, insertHead+insertFromArrays+insertTail),
+		insertSQL: inSchema(schema, insertHead+insertFromJSON+insertTail),
+		claim:     inSchema(schema, claimText),
+		finish:    inSchema(schema, finishText),
+		logs:      inSchema(schema, logsText),
+	}
+}
+
+// inSchema fills in the schema of a statement.
+func inSchema(schema, text string) string { return strings.ReplaceAll(text, "{schema}", schema) }
+
+// text fills in the schema of a statement that runs less often.
+func (s *Store) text(statement string) string { return inSchema(s.schema, statement) }

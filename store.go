@@ -1,0 +1,84 @@
+package taskhost
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/modules"
+	"github.com/taskhost/taskhost/pgstore"
+	"github.com/taskhost/taskhost/sqlitestore"
+	"github.com/taskhost/taskhost/task"
+)
+
+// store is what a Host needs of a database.
+type store interface {
+	enqueuer
+	reader
+	modules.Store
+	credentials
+	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
+	Stop(ctx context.Context) error
+	Close() error
+}
+
+type enqueuer interface {
+	DeclareFunctions(ctx context.Context, functions []task.Definition) error
+	Enqueue(ctx context.Context, request task.Request) (task.ID, error)
+	EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error)
+}
+
+type reader interface {
+	taskReader
+	Definitions(ctx context.Context) ([]task.Definition, error)
+	Nodes(ctx context.Context) ([]task.Node, error)
+	Ping(ctx context.Context) error
+}
+
+type taskReader interface {
+	Task(ctx context.Context, id task.ID) (*task.Task, error)
+	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
+	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
+	Await(ctx context.Context, id task.ID) error
+}
+
+type credentials interface {
+	PutToken(ctx context.Context, name, secret string) error
+	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
+}
+
+var (
+	_ store = (*sqlitestore.Store)(nil)
+	_ store = (*pgstore.Store)(nil)
+)
+
+func openStore(ctx context.Context, c *Config) (store, error) {
+	if c.Pool == nil && !isPostgres(c.Database) {
+		return sqlitestore.Open(ctx, sqlitestore.Config{Path: c.Database, NoMigrate: c.NoMigrate, Logger: c.Logger})
+	}
+	return pgstore.Open(ctx, pgstore.Config{
+		URL: c.Database, Pool: c.Pool, Schema: c.Schema, NoMigrate: c.NoMigrate, Logger: c.Logger,
+	})
+}
+
+// isPostgres tells the address of a Postgres database from the path of a file.
+func isPostgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
+}
+
+// place names the database, without the password that its address may hold.
+func (c *Config) place() string {
+	config := (*pgxpool.Config)(nil)
+	switch {
+	case c.Pool != nil:
+		config = c.Pool.Config()
+	case isPostgres(c.Database):
+		config, _ = pgxpool.ParseConfig(c.Database) // it was opened, so it can be read
+	}
+	if config == nil {
+		return c.Database
+	}
+	return "postgres://" + config.ConnConfig.Host + "/" + config.ConnConfig.Database
+}
