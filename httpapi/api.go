@@ -16,11 +16,18 @@ import (
 
 // Tasks is what is served of tasks.
 type Tasks interface {
+	TaskReader
 	EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error)
+	Definitions(ctx context.Context) ([]task.Definition, error)
+}
+
+// TaskReader is what is served of a single task.
+type TaskReader interface {
 	Task(ctx context.Context, id task.ID) (*task.Task, error)
 	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
 	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
-	Definitions(ctx context.Context) ([]task.Definition, error)
+	// Await returns when the task has ended, or ctx has.
+	Await(ctx context.Context, id task.ID) error
 }
 
 // Modules is what is served of modules.
@@ -36,18 +43,25 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
 }
 
-// Health knows whether work can be done.
+// Health knows whether work can be done, and by whom.
 type Health interface {
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
+	// Nodes lists the processes that work tasks.
+	Nodes(ctx context.Context) ([]task.Node, error)
 }
 
-// Config says what to serve. All fields but Logger and Version are needed.
+// Config says what to serve. All fields but Stopping, Logger and Version are
+// needed.
 type Config struct {
 	Tasks   Tasks
 	Modules Modules
 	Auth    Authenticator
 	Health  Health
+	// Stopping is closed when the server is about to stop: requests that wait
+	// for a task are then answered at once, where its shutdown would wait for
+	// them. Have http.Server.RegisterOnShutdown close it.
+	Stopping <-chan struct{}
 	// Logger takes internal errors. Defaults to none.
 	Logger *slog.Logger
 	// Version is the program's, for the OpenAPI document.
@@ -57,6 +71,9 @@ type Config struct {
 // api is the handlers' shared state.
 type api struct {
 	Config
+
+	// waiting holds an entry for each request that waits for a task.
+	waiting chan struct{}
 }
 
 // New returns the handler.
@@ -64,7 +81,7 @@ func New(config Config) http.Handler {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &api{config}
+	a := &api{config, make(chan struct{}, maxWaiting)}
 
 	mux := http.NewServeMux()
 	settings := documentSettings(config.Version)
@@ -72,6 +89,7 @@ func New(config Config) http.Handler {
 	routes := humago.New(mux, settings)
 	a.registerTasks(routes)
 	a.registerModules(routes)
+	a.registerNodes(routes)
 	completeTask(settings.Components.Schemas)
 	mux.HandleFunc("/", a.handleUnknown)
 

@@ -23,6 +23,7 @@ var routes = []struct{ method, path string }{
 	{"POST", "/v1/modules/thumbs"},
 	{"GET", "/v1/modules"},
 	{"GET", "/v1/modules/thumbs"},
+	{"GET", "/v1/nodes"},
 	{"GET", "/openapi.json"},
 	{"GET", "/openapi.yaml"},
 	{"GET", "/openapi-3.0.json"},
@@ -37,6 +38,9 @@ var routes = []struct{ method, path string }{
 	{"PUT", "/healthz"},
 	{"GET", "/healthz/"},
 }
+
+// operations is how many of the routes do something, from the first on.
+const operations = 9
 
 // TestEveryRouteNeedsACredential: the fake has no functions, so a request that
 // came through would end as an internal error.
@@ -113,7 +117,9 @@ func TestHealthNeedsNoCredential(t *testing.T) {
 
 func TestReadyAsksTheDatabase(t *testing.T) {
 	s := serve(t, &fake{ping: func() error { return errors.New("disk I/O error") }})
-	problem := requireProblem(t, s.sendFrom(t, "GET", "/readyz", nil), 503, "unavailable")
+	got := s.sendFrom(t, "GET", "/readyz", nil)
+	problem := requireProblem(t, got, 503, "unavailable")
+	require.Equal(t, "1", got.header.Get("Retry-After"))
 	require.NotContains(t, problem.Detail, "disk")
 	require.Contains(t, s.log.String(), "disk I/O error")
 	require.Equal(t, 200, s.sendFrom(t, "GET", "/healthz", nil).status, "the process is up all the same")

@@ -20,9 +20,11 @@ func TestDocumentHasTheKeysThatAreSent(t *testing.T) {
 		"OptionsDocument": task.Options{}.WithDefaults(),
 		"Task": &task.Task{
 			Module: &task.ModuleRef{}, NextAttemptAt: &now, StartedAt: &now, EndedAt: &now, Error: "x", Cause: "x", Trace: "x",
-			ResultType: "x", Node: "x", IdempotencyKey: "x", RetriedFrom: &id, ResolvedBy: &id,
+			WaitingReason: "x", ResultType: "x", Node: "x", IdempotencyKey: "x", RetriedFrom: &id, ResolvedBy: &id,
 		},
-		"Problem": &Problem{Errors: []task.ArgumentProblem{{}}, Near: []string{"x"}},
+		"Node":     &task.Node{},
+		"Enqueued": &enqueued{Status: "x", Result: "x", Base64: []byte("x"), Type: "x", Error: "x", Task: &task.Task{}},
+		"Problem":  &Problem{Errors: []task.ArgumentProblem{{}}, Near: []string{"x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := json.Marshal(value)
@@ -43,6 +45,7 @@ func documentSchemas(t *testing.T) map[string]*huma.Schema {
 	routes := huma.NewAPI(settings, noRoutes{})
 	a.registerTasks(routes)
 	a.registerModules(routes)
+	a.registerNodes(routes)
 	completeTask(settings.Components.Schemas)
 	return settings.Components.Schemas.Map()
 }

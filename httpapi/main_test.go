@@ -30,6 +30,7 @@ type fake struct {
 	result      func(id task.ID) ([]byte, string, error)
 	logs        func(id task.ID, after int64, limit int) ([]task.LogEntry, error)
 	definitions func(ctx context.Context) ([]task.Definition, error)
+	await       func(ctx context.Context, id task.ID) error
 
 	push     func(name string, wasm []byte) (*modules.Version, error)
 	list     func() ([]modules.Version, error)
@@ -37,6 +38,10 @@ type fake struct {
 
 	authenticate func(secret string) (string, bool, error)
 	ping         func() error
+	nodes        func() ([]task.Node, error)
+
+	// stopping is closed by a test whose server is to stop.
+	stopping chan struct{}
 }
 
 func (f *fake) EnqueueRequest(_ context.Context, request task.Request) (task.ID, error) {
@@ -52,6 +57,10 @@ func (f *fake) Logs(_ context.Context, id task.ID, after int64, limit int) ([]ta
 }
 
 func (f *fake) Definitions(ctx context.Context) ([]task.Definition, error) { return f.definitions(ctx) }
+
+func (f *fake) Await(ctx context.Context, id task.ID) error { return f.await(ctx, id) }
+
+func (f *fake) Nodes(context.Context) ([]task.Node, error) { return f.nodes() }
 
 func (f *fake) Push(_ context.Context, name string, wasm []byte) (*modules.Version, error) {
 	return f.push(name, wasm)
@@ -94,13 +103,17 @@ type served struct {
 func serve(t *testing.T, f *fake) *served {
 	t.Helper()
 	log := new(syncBuffer)
-	server := httptest.NewServer(httpapi.New(httpapi.Config{
-		Tasks: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3",
-		Logger: slog.New(slog.NewJSONHandler(log, nil)),
-	}))
+	server := httptest.NewServer(handler(f, log))
 	t.Cleanup(server.Close)
 	server.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &served{server, log}
+}
+
+func handler(f *fake, log io.Writer) http.Handler {
+	return httpapi.New(httpapi.Config{
+		Tasks: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3", Stopping: f.stopping,
+		Logger: slog.New(slog.NewJSONHandler(log, nil)),
+	})
 }
 
 // answer is a response that was read.

@@ -86,6 +86,7 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 		"POST /v1/modules/{name}",
 		"GET /v1/modules",
 		"GET /v1/modules/{name}",
+		"GET /v1/nodes",
 	}, listed)
 }
 

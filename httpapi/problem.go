@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -48,6 +49,14 @@ const codeArguments = "invalid_arguments"
 // GetStatus makes a Problem an error that huma answers with.
 func (p *Problem) GetStatus() int { return p.Status }
 
+// GetHeaders asks a client to wait a little where it is to try again.
+func (p *Problem) GetHeaders() http.Header {
+	if p.Status != http.StatusServiceUnavailable {
+		return nil
+	}
+	return http.Header{"Retry-After": {"1"}}
+}
+
 // ContentType is that of problem documents.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
@@ -60,6 +69,7 @@ func internalProblem() *Problem {
 }
 
 func writeProblem(w http.ResponseWriter, p *Problem) {
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client is gone, or it is not
@@ -68,6 +78,7 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 // problem says what a client is told of an error.
 func (a *api) problem(ctx context.Context, err error) *Problem {
 	var (
+		known    *Problem
 		argument *task.ArgumentError
 		unknown  *task.UnknownNameError
 		invalid  *task.InvalidError
@@ -76,6 +87,8 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		rejected *modules.RejectedError
 	)
 	switch {
+	case errors.As(err, &known):
+		return known
 	case errors.As(err, &argument):
 		p := problemf(http.StatusUnprocessableEntity, codeArguments, "%s", argument)
 		p.Errors = argument.Problems
@@ -98,13 +111,13 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		return problemf(http.StatusConflict, "not_finished", "%s", err)
 	case errors.Is(err, task.ErrNotFound):
 		return problemf(http.StatusNotFound, "not_found", "%s", err)
+	case ctx.Err() != nil: // a database that is cut off says that it cannot be used
+		return problemf(http.StatusServiceUnavailable, "unavailable", "the request ended before it was answered")
 	case errors.Is(err, task.ErrUnavailable):
 		a.Logger.WarnContext(ctx, "the database cannot be used", slog.Any("error", err))
 		return problemf(http.StatusServiceUnavailable, "unavailable", "the database cannot be used at the moment: try again")
 	case errors.Is(err, task.ErrStopped):
 		return problemf(http.StatusServiceUnavailable, "unavailable", "the server is stopping: try again")
-	case ctx.Err() != nil:
-		return problemf(http.StatusServiceUnavailable, "unavailable", "the request ended before it was answered")
 	default:
 		a.Logger.ErrorContext(ctx, "a request failed", slog.Any("error", err))
 		return internalProblem()

@@ -80,15 +80,16 @@ func TestProblems(t *testing.T) {
 				}
 				s := serve(t, failing(err))
 				test.want.Title = http.StatusText(test.want.Status)
-				for _, route := range routes[:8] {
+				for _, route := range routes[:operations] {
 					got := s.send(t, route.method, route.path, `{"name":"a"}`)
 					require.Equal(t, test.want, requireProblem(t, got, test.want.Status, test.want.Code), "%s %s", route.method, route.path)
+					require.Equal(t, test.want.Status == 503, got.header.Get("Retry-After") == "1")
 				}
 				switch {
 				case test.want.Status == 500:
-					require.Equal(t, 8, strings.Count(s.log.String(), "permission denied"), "each is logged, once")
+					require.Equal(t, operations, strings.Count(s.log.String(), "permission denied"), "each is logged, once")
 				case errors.Is(err, task.ErrUnavailable):
-					require.Equal(t, 8, strings.Count(s.log.String(), "SQLITE_BUSY"))
+					require.Equal(t, operations, strings.Count(s.log.String(), "SQLITE_BUSY"))
 				default:
 					require.Empty(t, s.log.String())
 				}
@@ -108,18 +109,19 @@ func failing(err error) *fake {
 		push:        func(string, []byte) (*modules.Version, error) { return nil, err },
 		list:        func() ([]modules.Version, error) { return nil, err },
 		versions:    func(string) ([]modules.Version, error) { return nil, err },
+		nodes:       func() ([]task.Node, error) { return nil, err },
 		ping:        func() error { return err },
 	}
 }
 
 func TestAPanicIsAnInternalProblem(t *testing.T) {
 	s := serve(t, &fake{}) // each of its functions is nil
-	for _, route := range routes[:8] {
+	for _, route := range routes[:operations] {
 		got := s.send(t, route.method, route.path, `{"name":"a"}`)
 		problem := requireProblem(t, got, 500, "internal")
 		require.NotContains(t, problem.Detail, "nil")
 	}
-	require.Equal(t, 8, strings.Count(s.log.String(), "invalid memory address"))
+	require.Equal(t, operations, strings.Count(s.log.String(), "invalid memory address"))
 	require.Contains(t, s.log.String(), `"path":"/v1/tasks"`)
 	requireProblem(t, s.sendFrom(t, "GET", "/readyz", nil), 500, "internal")
 }

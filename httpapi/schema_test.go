@@ -51,6 +51,14 @@ func answers(t *testing.T) *fake {
 			version := sampleVersion()
 			return &version, nil
 		},
+		await:  func(context.Context, task.ID) error { return nil },
+		result: func(task.ID) ([]byte, string, error) { return []byte(`{"a":1}`), "application/json", nil },
+		nodes: func() ([]task.Node, error) {
+			return []task.Node{
+				{ID: "n", Version: "v1", StartedAt: at, SeenAt: at, Alive: true, Slots: map[task.Executor]int{task.Wasm: 8}, Running: map[task.Executor]int{}, Functions: []string{"greet"}},
+				{ID: "dead", StartedAt: at, SeenAt: at, Slots: map[task.Executor]int{}, Running: map[task.Executor]int{}},
+			}, nil
+		},
 		list:     func() ([]modules.Version, error) { return []modules.Version{sampleVersion()}, nil },
 		versions: func(string) ([]modules.Version, error) { return []modules.Version{sampleVersion()}, nil },
 	}
@@ -69,6 +77,8 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	const other = "/v1/tasks/01890a5d-ac96-774b-bcce-b302099a0000"
 	for name, test := range map[string]struct{ method, path, body, schema string }{
 		"enqueue":              {"POST", "/v1/tasks", `{"name":"a"}`, "paths/~1v1~1tasks/post/responses/201"},
+		"enqueue, and wait":    {"POST", "/v1/tasks?wait=1s", `{"name":"a"}`, "paths/~1v1~1tasks/post/responses/200"},
+		"nodes":                {"GET", "/v1/nodes", "", "paths/~1v1~1nodes/get/responses/200"},
 		"a task":               {"GET", "/v1/tasks/" + sampleID, "", "paths/~1v1~1tasks~1{id}/get/responses/200"},
 		"a task of a function": {"GET", other, "", "paths/~1v1~1tasks~1{id}/get/responses/200"},
 		"logs":                 {"GET", "/v1/tasks/" + sampleID + "/logs", "", "paths/~1v1~1tasks~1{id}~1logs/get/responses/200"},

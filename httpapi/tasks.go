@@ -23,21 +23,25 @@ const (
 
 func (a *api) registerTasks(routes huma.API) {
 	huma.Register(routes, huma.Operation{
-		OperationID:     "enqueue-task",
-		Method:          http.MethodPost,
-		Path:            "/v1/tasks",
-		Summary:         "Enqueue a task",
-		Description:     "Stores a task and answers with its id once it is durable.",
+		OperationID: "enqueue-task",
+		Method:      http.MethodPost,
+		Path:        "/v1/tasks",
+		Summary:     "Enqueue a task",
+		Description: "Stores a task and answers with its id once it is durable. With wait, the answer comes when the task has ended, " +
+			"or when that time is up, which does the task nothing. A task that fails is no error of the request. " +
+			"Whatever happens after the task was stored, the answer is its id and no error.",
 		Tags:            []string{"tasks"},
 		DefaultStatus:   http.StatusCreated,
 		MaxBodyBytes:    maxEnqueueBytes + 1,
 		BodyReadTimeout: bodyTimeout,
 	}, a.handleTaskEnqueue)
+	describeEnqueued(routes.OpenAPI().Paths["/v1/tasks"].Post)
 	huma.Register(routes, huma.Operation{
 		OperationID: "get-task",
 		Method:      http.MethodGet,
 		Path:        "/v1/tasks/{id}",
 		Summary:     "Get a task",
+		Description: "With wait, the answer comes when the task has ended, or when that time is up: its status says which.",
 		Tags:        []string{"tasks"},
 	}, a.handleTaskGet)
 	huma.Register(routes, huma.Operation{
@@ -45,8 +49,9 @@ func (a *api) registerTasks(routes huma.API) {
 		Method:      http.MethodGet,
 		Path:        "/v1/tasks/{id}/result",
 		Summary:     "Get a task's result",
-		Description: "Answers with the bytes that the task returned, under their own content type.",
-		Tags:        []string{"tasks"},
+		Description: "Answers with the bytes that the task returned, under their own content type. " +
+			"Where the task has not ended, that is a conflict with the code not_finished; with wait, only once that time is up.",
+		Tags: []string{"tasks"},
 	}, a.handleTaskResult)
 	huma.Register(routes, huma.Operation{
 		OperationID: "get-task-logs",
@@ -66,6 +71,7 @@ func (a *api) registerTasks(routes huma.API) {
 }
 
 type enqueueInput struct {
+	Wait           string `query:"wait" example:"10s" doc:"Answer when the task has ended, or after this time, of at most 5m. Without it, answer at once."`
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"256" doc:"Makes the call safe to repeat: while a task of the same name with this key is pending, running or has succeeded, its id is the answer and nothing is enqueued."`
 	Body           struct {
 		Name     string            `json:"name" example:"thumbs.resize" doc:"The definition's name."`
@@ -79,14 +85,42 @@ type enqueueInput struct {
 }
 
 type enqueueOutput struct {
+	Status   int
 	Location string `header:"Location"`
-	Body     struct {
-		ID task.ID `json:"task_id" format:"uuid"`
-	}
+	Body     enqueued
 }
 
 // handleTaskEnqueue answers POST /v1/tasks.
 func (a *api) handleTaskEnqueue(ctx context.Context, in *enqueueInput) (*enqueueOutput, error) {
+	request, err := in.request()
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	wait, err := parseWait(in.Wait)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	if wait > 0 {
+		leave, err := a.placeToWait()
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	id, err := a.Tasks.EnqueueRequest(ctx, request)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &enqueueOutput{Status: http.StatusCreated, Location: "/v1/tasks/" + id.String(), Body: enqueued{ID: id}}
+	if wait > 0 {
+		a.await(ctx, id, wait)
+		out.Status, out.Body = a.outcome(ctx, id)
+	}
+	return out, nil
+}
+
+// request is what is asked for.
+func (in *enqueueInput) request() (task.Request, error) {
 	request := task.Request{
 		Name: in.Body.Name,
 		Args: in.Body.Args,
@@ -106,20 +140,15 @@ func (a *api) handleTaskEnqueue(ctx context.Context, in *enqueueInput) (*enqueue
 		}
 		var err error
 		if *d.to, err = time.ParseDuration(d.text); err != nil {
-			return nil, a.problem(ctx, &task.InvalidError{Field: d.name, Problem: "must be a duration such as 90s or 1m30s"})
+			return request, &task.InvalidError{Field: d.name, Problem: "must be a duration such as 90s or 1m30s"}
 		}
 	}
-	id, err := a.Tasks.EnqueueRequest(ctx, request)
-	if err != nil {
-		return nil, a.problem(ctx, err)
-	}
-	out := &enqueueOutput{Location: "/v1/tasks/" + id.String()}
-	out.Body.ID = id
-	return out, nil
+	return request, nil
 }
 
 type taskInput struct {
-	ID string `path:"id" format:"uuid" doc:"The task's id."`
+	ID   string `path:"id" format:"uuid" doc:"The task's id."`
+	Wait string `query:"wait" example:"10s" doc:"Answer when the task has ended, or after this time, of at most 5m. Without it, answer at once."`
 }
 
 type taskOutput struct {
@@ -130,6 +159,9 @@ type taskOutput struct {
 func (a *api) handleTaskGet(ctx context.Context, in *taskInput) (*taskOutput, error) {
 	id, err := task.ParseID(in.ID)
 	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	if err := a.awaitAsked(ctx, id, in.Wait); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	t, err := a.Tasks.Task(ctx, id)
@@ -148,6 +180,9 @@ type resultOutput struct {
 func (a *api) handleTaskResult(ctx context.Context, in *taskInput) (*resultOutput, error) {
 	id, err := task.ParseID(in.ID)
 	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	if err := a.awaitAsked(ctx, id, in.Wait); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	result, contentType, err := a.Tasks.Result(ctx, id)

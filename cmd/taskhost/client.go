@@ -188,9 +188,23 @@ func (c *client) enqueue(ctx context.Context, body enqueueBody, idempotencyKey s
 	return out.ID, err
 }
 
-func (c *client) task(ctx context.Context, id task.ID) (*task.Task, error) {
+func (c *client) nodes(ctx context.Context) ([]task.Node, error) {
+	var out struct {
+		Nodes []task.Node `json:"nodes"`
+	}
+	err := c.do(ctx, http.MethodGet, "/v1/nodes", "", nil, nil, &out)
+	return out.Nodes, err
+}
+
+// task asks for a task. With a wait, the answer comes when it has ended, or after
+// that time.
+func (c *client) task(ctx context.Context, id task.ID, wait time.Duration) (*task.Task, error) {
+	path := "/v1/tasks/" + id.String()
+	if wait > 0 {
+		path += "?wait=" + wait.String()
+	}
 	t := new(task.Task)
-	err := c.do(ctx, http.MethodGet, "/v1/tasks/"+id.String(), "", nil, nil, t)
+	err := c.do(ctx, http.MethodGet, path, "", nil, nil, t)
 	return t, err
 }
 
@@ -205,26 +219,4 @@ func (c *client) logs(ctx context.Context, id task.ID, after int64) (entries []t
 	}
 	err = c.do(ctx, http.MethodGet, "/v1/tasks/"+id.String()+"/logs?after="+strconv.FormatInt(after, 10), "", nil, nil, &out)
 	return out.Logs, out.Next, err
-}
-
-// await asks for a task until it has ended, and tells of each answer.
-func (c *client) await(ctx context.Context, id task.ID, seen func(*task.Task)) (*task.Task, error) {
-	const interval = 100 * time.Millisecond
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		t, err := c.task(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		seen(t)
-		if t.Status.Terminal() {
-			return t, nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -86,19 +88,40 @@ func TestClientOfAnotherServer(t *testing.T) {
 	}
 }
 
-func TestClientAwaits(t *testing.T) {
-	statuses := []task.Status{task.Pending, task.Running, task.Success}
-	asked := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"status":"` + string(statuses[asked]) + `"}`))
-		asked++
+// awaited has a client wait for a task of a server that says these things in turn,
+// and returns what it asked for.
+func awaited(t *testing.T, bodies ...string) (got *task.Task, seen []task.Status, asked []string, err error) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := bodies[len(asked)]
+		asked = append(asked, r.URL.Query().Get("wait"))
+		if strings.Contains(body, "503") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = w.Write([]byte(body))
 	}))
 	defer server.Close()
 	c := newClient(server.URL, "")
 	defer c.http.CloseIdleConnections()
-	var seen []task.Status
-	got, err := c.await(t.Context(), task.ID{1}, func(t *task.Task) { seen = append(seen, t.Status) })
+	got, err = c.await(t.Context(), task.ID{1}, 20*time.Second, func(t *task.Task) { seen = append(seen, t.Status) })
+	return got, seen, asked, err
+}
+
+// TestClientAwaits: the first answer comes at once, the server waits with the
+// others. The second is early here, as of a server that knows of no waiting.
+func TestClientAwaits(t *testing.T) {
+	got, seen, asked, err := awaited(t, `{"status":"pending"}`, `{"status":"running"}`, `{"status":"failed"}`)
+	require.NoError(t, err)
+	require.Equal(t, task.Failed, got.Status)
+	require.Equal(t, []task.Status{task.Pending, task.Running}, seen)
+	require.Equal(t, []string{"", "20s", "20s"}, asked)
+}
+
+func TestClientAwaitsABusyServer(t *testing.T) {
+	got, seen, _, err := awaited(t, `{"status":503,"code":"unavailable","detail":"try again"}`, `{"status":"success"}`)
 	require.NoError(t, err)
 	require.Equal(t, task.Success, got.Status)
-	require.Equal(t, statuses, seen)
+	require.Empty(t, seen)
+	_, _, _, err = awaited(t, `{"status":503}`)
+	require.ErrorContains(t, err, "answered 503", "it is a proxy's, for all one knows")
 }

@@ -53,7 +53,9 @@ func TestExitCodes(t *testing.T) {
 		"port in use":        {nil, []string{"serve", "--listen", occupied.Addr().String()}, exitFailed, "choose another with --listen"},
 		"not loopback":       {nil, []string{"serve", "--listen", "0.0.0.0:0"}, exitUsage, "is not a loopback address"},
 		"no data directory":  {[]string{"TASKHOST_DATA_DIR=" + filepath.Join(file, "below")}, []string{"serve", "--listen", "127.0.0.1:0"}, exitFailed, "choose another with --data-dir"},
-		"postgres":           {nil, []string{"serve", "--listen", "127.0.0.1:0", "--database", "postgres://u:secret@h/db"}, exitFailed, "not supported yet"},
+		"nothing there":      {nil, []string{"serve", "--listen", "127.0.0.1:0", "--database", "postgres://u:secret@127.0.0.1:1/db"}, exitFailed, "check that Postgres runs there and takes connections\n"},
+		"no address":         {nil, []string{"serve", "--listen", "127.0.0.1:0", "--database", "postgres://u:se/secret@127.0.0.1:1/db"}, exitFailed, "write it as postgres://"},
+		"another database":   {nil, []string{"serve", "--database", "mysql://u:secret@h/db"}, exitUsage, "mysql:// is not supported: tasks are kept in a SQLite file, given by its path, or in Postgres, as postgres://"},
 		"not a module":       {nil, []string{"run", file}, exitFailed, "wasm: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,6 +64,9 @@ func TestExitCodes(t *testing.T) {
 			require.Contains(t, out.stderr, test.says)
 			require.NotContains(t, out.stderr, "secret")
 			require.NotContains(t, out.stderr, "taskhost: taskhost:")
+			if test.code == exitFailed {
+				require.Equal(t, 1, strings.Count(out.stderr, "\n"), "a failure is one line: %s", out.stderr)
+			}
 		})
 	}
 }

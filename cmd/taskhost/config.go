@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/taskhost/taskhost"
-	"github.com/taskhost/taskhost/sqlitestore"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -37,7 +37,7 @@ func (a *app) showConfig() error {
 		token = "(set)" // a secret is not printed
 	}
 	rows := []setting{
-		{Key: "database", Value: s.database()},
+		{Key: "database", Value: redacted(s.database())},
 		{Key: "data_dir", Value: s.DataDir},
 		{Key: "listen", Value: s.Listen},
 		{Key: "log_format", Value: orAuto(s.LogFormat)},
@@ -45,7 +45,9 @@ func (a *app) showConfig() error {
 		{Key: "max_concurrent_tasks", Value: orAuto(s.MaxConcurrentTasks)},
 		{Key: "max_sync_threads", Value: orAuto(s.MaxSyncThreads)},
 		{Key: "max_wasm_workers", Value: orAuto(s.MaxWasmWorkers)},
+		{Key: "migrate_at_start", Value: strconv.FormatBool(s.MigrateAtStart)},
 		{Key: "output", Value: s.Output},
+		{Key: "schema", Value: s.Schema},
 		{Key: "server", Value: orAuto(s.Server)},
 		{Key: "shutdown_timeout", Value: s.ShutdownTimeout.String()},
 		{Key: "token", Value: token},
@@ -83,43 +85,6 @@ func (a *app) versionCommand() *cobra.Command {
 			return a.print(out, func(t *table) { t.row("taskhost " + out.Version) })
 		},
 	}
-}
-
-func (a *app) migrateCommand() *cobra.Command {
-	group := &cobra.Command{Use: "migrate", Short: "Bring the database's tables up to date", Args: args(cobra.NoArgs), RunE: showHelp}
-	for _, c := range []*cobra.Command{
-		{Use: "up", Short: "Apply what is missing, as serve does at its start", Example: "  taskhost migrate up --database tasks.db"},
-		{Use: "status", Short: "List the migrations of a database", Example: "  taskhost migrate status --output json"},
-	} {
-		c.Args = args(cobra.NoArgs)
-		up := c.Use == "up"
-		c.RunE = func(cmd *cobra.Command, _ []string) error { return a.migrate(cmd, up) }
-		databaseFlag(c)
-		group.AddCommand(c)
-	}
-	return group
-}
-
-func (a *app) migrate(cmd *cobra.Command, up bool) (err error) {
-	path := a.settings.database()
-	var migrations []sqlitestore.Migration
-	if up {
-		if err := a.settings.makeDataDir(); err != nil {
-			return err
-		}
-		migrations, err = sqlitestore.Migrate(cmd.Context(), path)
-	} else {
-		migrations, err = sqlitestore.MigrationStatus(cmd.Context(), path)
-	}
-	if err != nil {
-		return err
-	}
-	return a.print(migrations, func(t *table) {
-		t.row("VERSION", "NAME", "APPLIED")
-		for _, m := range migrations {
-			t.row(m.Version, m.Name, m.Applied)
-		}
-	})
 }
 
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 // tokenFile holds the first-start token, in the data directory.
@@ -65,6 +67,25 @@ func writePrivate(path string, text []byte) error {
 	return nil
 }
 
+// lockDataDir keeps a second server away: commands find the one that announced
+// itself there, and no other. The operating system gives the lock back however the
+// process ends.
+func lockDataDir(dataDir string) (unlock func() error, err error) {
+	lock := flock.New(filepath.Join(dataDir, "server.lock"), flock.SetPermissions(0o600))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if !locked {
+		who := "another server"
+		if address, err := readServer(dataDir); err == nil { // else it is about to start
+			who = fmt.Sprintf("another server, process %d,", address.PID)
+		}
+		return nil, fmt.Errorf("%s runs on the data directory %s: stop it, or give this one another with --data-dir", who, dataDir)
+	}
+	return lock.Close, nil
+}
+
 // serverAddress is where a running server can be found.
 type serverAddress struct {
 	URL string `json:"url"`
@@ -83,17 +104,24 @@ func announceServer(dataDir string, address serverAddress) (withdraw func() erro
 	return func() error { return os.Remove(path) }, nil
 }
 
-func findServer(dataDir string) (string, error) {
+func readServer(dataDir string) (address serverAddress, err error) {
 	text, err := os.ReadFile(filepath.Join(dataDir, serverFile))
+	if err != nil {
+		return address, err
+	}
+	if err := json.Unmarshal(text, &address); err != nil {
+		return address, fmt.Errorf("read where the server listens: %w", err)
+	}
+	return address, nil
+}
+
+func findServer(dataDir string) (string, error) {
+	address, err := readServer(dataDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("no server runs on the data directory %s: start one with 'taskhost serve', or name one with --server", dataDir)
 	}
 	if err != nil {
 		return "", err
-	}
-	var address serverAddress
-	if err := json.Unmarshal(text, &address); err != nil {
-		return "", fmt.Errorf("read where the server listens: %w", err)
 	}
 	if !alive(address.PID) {
 		return "", fmt.Errorf("the server on the data directory %s, process %d, has died: start one with 'taskhost serve'", dataDir, address.PID)

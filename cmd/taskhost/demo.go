@@ -23,11 +23,16 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `Build the example guests, serve on a temporary SQLite file and a free port, push
 the guests, enqueue tasks, follow them, and show a table. The server then stays
 up until Ctrl-C. It is to be run in a clone of the project, where the examples
-are.`,
-		Example: "  go run ./cmd/taskhost demo\n  go run ./cmd/taskhost demo --exit",
+are.
+
+With --database it works in that database instead, and leaves there what it
+makes: in Postgres in the schema taskhost_demo, unless --schema names another. A
+database that the environment or a file names is not used.`,
+		Example: "  go run ./cmd/taskhost demo\n  go run ./cmd/taskhost demo --exit\n  go run ./cmd/taskhost demo --database postgres://user@127.0.0.1/test",
 		Args:    args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), exit) },
 	}
+	databaseFlags(cmd)
 	cmd.Flags().BoolVar(&exit, "exit", false, "end after the table, with status 0 only if all tasks ended as they should")
 	return cmd
 }
@@ -60,18 +65,14 @@ func (a *app) demo(ctx context.Context, exit bool) (err error) {
 	if err != nil {
 		return err
 	}
-	settings := *a.settings
-	settings.DataDir, settings.Database, settings.Listen, settings.LogLevel = data, "", "127.0.0.1:0", "warn"
-	if a.settings.origins["log_level"] != "default" {
-		settings.LogLevel = a.settings.LogLevel
-	}
-	demo := &app{environ: a.environ, stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, settings: &settings}
-	server, err := startServer(ctx, &settings, demo.logger())
+	settings := a.settings.forDemo(data)
+	demo := &app{environ: a.environ, stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, settings: settings}
+	server, err := startServer(ctx, settings, demo.logger())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.stop(context.WithoutCancel(ctx))) }()
-	a.say("Serving at %s, tasks in %s", server.url, settings.database())
+	a.say("Serving at %s, tasks in %s", server.url, settings.place())
 
 	c := newClient(server.url, server.token)
 	for _, guest := range guests {
@@ -112,6 +113,23 @@ func (a *app) demo(ctx context.Context, exit bool) (err error) {
 		return errReported
 	}
 	return nil
+}
+
+// forDemo are the settings for the demo's server. A database has to be named by the
+// call itself: the demo leaves modules and tasks in it.
+func (s *settings) forDemo(dataDir string) *settings {
+	out := *s
+	out.DataDir, out.Listen, out.MigrateAtStart = dataDir, "127.0.0.1:0", true
+	if s.origins["database"] != originFlag {
+		out.Database = ""
+	}
+	if s.origins["schema"] != originFlag {
+		out.Schema = "taskhost_demo"
+	}
+	if s.origins["log_level"] == "default" {
+		out.LogLevel = "warn"
+	}
+	return &out
 }
 
 // say writes a line for people. The table alone is standard output.
@@ -170,7 +188,7 @@ func (a *app) followAll(ctx context.Context, c *client, tasks []*demoTask) error
 			if t.ended != nil {
 				continue
 			}
-			now, err := c.task(ctx, t.id)
+			now, err := c.task(ctx, t.id, 0)
 			if err != nil {
 				return err
 			}

@@ -61,6 +61,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		"demo", "serve", "run", "version",
 		"module push", "module list", "module show",
 		"task enqueue", "task show", "task logs", "task result",
+		"node list", "bench queue",
 		"migrate up", "migrate status", "config show",
 	}, typed)
 }
@@ -72,8 +73,9 @@ func TestFlagsThatScriptsRelyOn(t *testing.T) {
 	for i, cmd := range commands {
 		path := strings.Join(paths[i], " ")
 		for flag, has := range map[string]bool{
-			"server":   paths[i][0] == "module" || paths[i][0] == "task" || path == "config show",
-			"database": path == "serve" || paths[i][0] == "migrate" || path == "config show",
+			"server":   paths[i][0] == "module" || paths[i][0] == "task" || paths[i][0] == "node" || path == "config show",
+			"database": path == "serve" || path == "demo" || paths[i][0] == "migrate" || path == "config show" || path == "bench queue",
+			"schema":   path == "serve" || path == "demo" || paths[i][0] == "migrate" || path == "config show",
 			"listen":   path == "serve" || path == "config show",
 			"exit":     path == "demo",
 			"args":     path == "run" || path == "task enqueue",

@@ -24,6 +24,8 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	// exitStillWaiting is what timeout(1) uses.
+	exitStillWaiting = 124
 	// exitInterrupted is what shells use for SIGINT.
 	exitInterrupted = 130
 )
@@ -51,6 +53,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
 		fmt.Fprintln(stderr, "taskhost: interrupted")
 		return exitInterrupted
+	case errors.Is(err, errStillWaiting):
+		complain(stderr, err)
+		return exitStillWaiting
 	case errors.As(err, &usage):
 		complain(stderr, err)
 		return exitUsage
@@ -62,7 +67,24 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 
 // complain writes an error, with the program's name before it once.
 func complain(stderr io.Writer, err error) {
-	fmt.Fprintln(stderr, "taskhost: "+strings.TrimPrefix(err.Error(), "taskhost: "))
+	fmt.Fprintln(stderr, "taskhost: "+oneSentence(strings.TrimPrefix(err.Error(), "taskhost: ")))
+}
+
+// oneSentence puts the indented lines behind one another that the Postgres driver
+// makes of the addresses that it tried, those that say the same once.
+func oneSentence(text string) string {
+	first, more, ok := strings.Cut(text, "\n\t")
+	if !ok {
+		return text
+	}
+	lines := strings.Split(more, "\n\t")
+	var kept []string
+	for i, line := range lines {
+		if i == len(lines)-1 || !strings.HasPrefix(lines[i+1], line) {
+			kept = append(kept, line)
+		}
+	}
+	return first + " " + strings.Join(kept, "; ")
 }
 
 // usageError is a mistake in the call rather than a failure.

@@ -37,6 +37,13 @@ func (p *progress) show(done int, what string) {
 		strings.Repeat("#", full), strings.Repeat("-", barWidth-full), done, p.total, short(what, 60))
 }
 
+// note redraws a line without a bar.
+func (p *progress) note(what string) {
+	if p.terminal {
+		fmt.Fprint(p.out, eraseLine+short(what, 78))
+	}
+}
+
 // line writes a line that stays.
 func (p *progress) line(format string, args ...any) {
 	p.clear()

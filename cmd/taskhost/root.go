@@ -53,7 +53,7 @@ func (a *app) rootCommand() *cobra.Command {
 
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.runCommand(),
-		a.moduleCommand(), a.taskCommand(),
+		a.moduleCommand(), a.taskCommand(), a.nodeCommand(),
 		a.migrateCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root

@@ -31,6 +31,10 @@ import (
 //	json [KEY VALUE]...   the last output is one JSON value, an object with these
 //	jsonlines             each line of the last output is a JSON value
 //	jsonenv VAR KEY       set a variable to what the last output has under a key
+//	database VAR          set a variable to the address of an empty Postgres
+//	                      database; the password in it is th_pgsecret, unless the
+//	                      server for tests has one of its own
+//	nosecret              the last output has nothing of that password
 func TestScripts(t *testing.T) {
 	guests := tinyDir(t)
 	testscript.Run(t, testscript.Params{
@@ -49,6 +53,8 @@ func TestScripts(t *testing.T) {
 			"json":        scriptJSON,
 			"jsonlines":   scriptJSONLines,
 			"jsonenv":     scriptJSONEnv,
+			"database":    func(ts *testscript.TestScript, _ bool, args []string) { scriptDatabase(t, ts, args) },
+			"nosecret":    scriptNoSecret,
 		},
 	})
 }
@@ -111,7 +117,7 @@ func scriptAwaitStatus(ts *testscript.TestScript, neg bool, args []string) {
 	c := newClient(ts.Getenv("SERVER"), token)
 	defer c.http.CloseIdleConnections()
 	scriptAwait(ts, func() (bool, error) {
-		t, err := c.task(context.Background(), id)
+		t, err := c.task(context.Background(), id, 0)
 		return err == nil && t.Status == task.Status(args[1]), err
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,9 +29,15 @@ At the first start a token is made and kept in the data directory, in the file
 "Authorization: Bearer TOKEN".
 
 The first SIGINT or SIGTERM lets tasks finish for the shutdown timeout and then
-interrupts them; the second ends the process at once.`,
-		Example: "  taskhost serve\n  taskhost serve --data-dir ./data --listen 127.0.0.1:9000",
-		Args:    args(cobra.NoArgs),
+interrupts them; the second ends the process at once.
+
+Tasks are kept in a SQLite file, which one server works, or in Postgres, which
+any number of servers share: give each a data directory of its own, which then
+holds its token and caches.`,
+		Example: `  taskhost serve
+  taskhost serve --data-dir ./data --listen 127.0.0.1:9000
+  TASKHOST_DATABASE=postgres://user:password@db.example/tasks taskhost serve`,
+		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			server, err := startServer(cmd.Context(), a.settings, a.logger())
 			if err != nil {
@@ -45,17 +51,14 @@ interrupts them; the second ends the process at once.`,
 }
 
 func serverFlags(cmd *cobra.Command) {
-	databaseFlag(cmd)
+	databaseFlags(cmd)
 	flags := cmd.Flags()
+	flags.Bool("migrate-at-start", true, "bring the database's tables up to date; without, an error where they are not")
 	settingFlag(flags, "listen", "address to listen on (default 127.0.0.1:7420; port 0 takes a free one)")
 	settingFlag(flags, "max-wasm-workers", "guests that run at once (default 4 for each processor, at least 8)")
 	settingFlag(flags, "max-concurrent-tasks", "Go functions of executor async that run at once (default 10000)")
 	settingFlag(flags, "max-sync-threads", "Go functions of executor thread that run at once (default processors + 4, at most 32)")
 	settingFlag(flags, "shutdown-timeout", "how long tasks may finish after a signal to stop (default 30s)")
-}
-
-func databaseFlag(cmd *cobra.Command) {
-	settingFlag(cmd.Flags(), "database", "SQLite file (default taskhost.db in the data directory)")
 }
 
 // requestGrace is how long requests in progress may take once the server stops.
@@ -69,6 +72,7 @@ type server struct {
 	token    string
 	grace    time.Duration
 	withdraw func() error
+	unlock   func() error
 	served   chan error
 }
 
@@ -78,19 +82,17 @@ func startServer(ctx context.Context, s *settings, logger *slog.Logger) (_ *serv
 	if err := s.makeDataDir(); err != nil {
 		return nil, err
 	}
+	unlock, err := lockDataDir(s.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	defer closeOnError(&err, unlock)
 	listener, err := listen(ctx, s.Listen)
 	if err != nil {
 		return nil, err
 	}
 	defer closeOnError(&err, listener.Close)
-	host, err := taskhost.New(ctx, taskhost.Config{
-		Database:           s.database(),
-		CacheDir:           filepath.Join(s.DataDir, "cache"),
-		Logger:             logger,
-		MaxConcurrentTasks: s.MaxConcurrentTasks,
-		MaxSyncThreads:     s.MaxSyncThreads,
-		MaxWasmWorkers:     s.MaxWasmWorkers,
-	})
+	host, err := taskhost.New(ctx, s.hostConfig(logger))
 	if err != nil {
 		return nil, err
 	}
@@ -107,21 +109,12 @@ func startServer(ctx context.Context, s *settings, logger *slog.Logger) (_ *serv
 	}
 	srv := &server{
 		host:   host,
+		unlock: unlock,
 		url:    "http://" + listener.Addr().String(),
 		token:  token,
 		grace:  s.ShutdownTimeout,
 		served: make(chan error, 1),
-		http: &http.Server{
-			Handler: httpapi.New(httpapi.Config{
-				Tasks: host, Modules: host.Modules(), Auth: host, Health: host,
-				Logger: logger, Version: taskhost.Version(),
-			}),
-			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-			ReadHeaderTimeout: 5 * time.Second,
-			WriteTimeout:      10 * time.Minute, // an upload is read first
-			IdleTimeout:       time.Minute,
-			MaxHeaderBytes:    16 << 10,
-		},
+		http:   newHTTPServer(host, logger),
 	}
 	if srv.withdraw, err = announceServer(s.DataDir, serverAddress{URL: srv.url, PID: os.Getpid()}); err != nil {
 		return nil, err
@@ -129,6 +122,23 @@ func startServer(ctx context.Context, s *settings, logger *slog.Logger) (_ *serv
 	go func() { srv.served <- srv.http.Serve(listener) }()
 	logger.InfoContext(ctx, "listening", slog.String("url", srv.url), slog.String("data_dir", s.DataDir))
 	return srv, nil
+}
+
+func newHTTPServer(host *taskhost.Host, logger *slog.Logger) *http.Server {
+	stopping := make(chan struct{})
+	server := &http.Server{
+		Handler: httpapi.New(httpapi.Config{
+			Tasks: host, Modules: host.Modules(), Auth: host, Health: host,
+			Stopping: stopping, Logger: logger, Version: taskhost.Version(),
+		}),
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      10 * time.Minute, // an upload is read first, and a request may wait for a task
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))
+	return server
 }
 
 func closeOnError(err *error, closeFunc func() error) {
@@ -186,5 +196,5 @@ func (s *server) stop(ctx context.Context) error {
 	}()
 	tasks, cancel := context.WithTimeout(ctx, s.grace)
 	defer cancel()
-	return errors.Join(s.host.Stop(tasks), <-closed, s.withdraw())
+	return errors.Join(s.host.Stop(tasks), <-closed, s.withdraw(), s.unlock())
 }

@@ -47,7 +47,9 @@ type settings struct {
 	MaxConcurrentTasks int           `koanf:"max_concurrent_tasks"`
 	MaxSyncThreads     int           `koanf:"max_sync_threads"`
 	MaxWasmWorkers     int           `koanf:"max_wasm_workers"`
+	MigrateAtStart     bool          `koanf:"migrate_at_start"`
 	Output             string        `koanf:"output"`
+	Schema             string        `koanf:"schema"`
 	Server             string        `koanf:"server"`
 	ShutdownTimeout    time.Duration `koanf:"shutdown_timeout"`
 	Token              string        `koanf:"token"`
@@ -68,7 +70,9 @@ func defaults(getenv func(string) string) map[string]any {
 		"max_concurrent_tasks": 0,
 		"max_sync_threads":     0,
 		"max_wasm_workers":     0,
+		"migrate_at_start":     true,
 		"output":               "table",
+		"schema":               "taskhost",
 		"server":               "",
 		"shutdown_timeout":     "30s",
 		"token":                "",
@@ -233,21 +237,13 @@ func (s *settings) validate() error {
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		return usagef("log-level must be debug, info, warn or error, is %q", s.LogLevel)
 	}
-	return nil
+	return s.validateDatabase()
 }
 
 func (s *settings) level() slog.Level {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(s.LogLevel)) // validate has tried it
 	return level
-}
-
-// database is the file to keep tasks in.
-func (s *settings) database() string {
-	if s.Database != "" {
-		return s.Database
-	}
-	return filepath.Join(s.DataDir, "taskhost.db")
 }
 
 // makeDataDir makes the data directory, for its owner only.

@@ -48,14 +48,23 @@ func (a *app) taskEnqueueCommand() *cobra.Command {
 		priority                      int
 		tagTexts                      []string
 		wait                          bool
+		waitTimeout                   time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "enqueue NAME",
 		Short: "Enqueue a task and print its id",
+		Long: `Enqueue a task and print its id, or with --wait, what became of it.
+
+With --wait the command ends with 0 where the task succeeded, with 1 where it did
+not, and with 124 where it has not ended within --wait-timeout. Neither that nor
+Ctrl-C does anything to the task.`,
 		Example: `  taskhost task enqueue demo.flaky --args '{"fail_times":1}' --wait
   taskhost task enqueue reports.sales --args @sales.json --tag customer=acme`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: a.remote(func(cmd *cobra.Command, args []string, c *client) error {
+			if waitTimeout < 0 {
+				return usagef("--wait-timeout must not be negative, is %v", waitTimeout)
+			}
 			input, err := a.readArgs(argsText)
 			if err != nil {
 				return err
@@ -70,20 +79,10 @@ func (a *app) taskEnqueueCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !wait {
+			if !wait && waitTimeout == 0 {
 				return a.print(map[string]string{"task_id": id.String()}, func(t *table) { t.row(id) })
 			}
-			t, err := c.await(cmd.Context(), id, func(*task.Task) {})
-			if err != nil {
-				return err
-			}
-			if err := a.printTask(t); err != nil {
-				return err
-			}
-			if t.Status != task.Success {
-				return errReported
-			}
-			return nil
+			return a.waitForEnd(cmd.Context(), c, id, waitTimeout)
 		}),
 	}
 	flags := cmd.Flags()
@@ -94,6 +93,7 @@ func (a *app) taskEnqueueCommand() *cobra.Command {
 	flags.IntVar(&priority, "priority", 0, "1 (lowest) to 10 (highest) (default the definition's)")
 	flags.StringArrayVar(&tagTexts, "tag", nil, "KEY=VALUE, may be repeated")
 	flags.BoolVar(&wait, "wait", false, "wait for the end, print the task, and fail unless it succeeded")
+	flags.DurationVar(&waitTimeout, "wait-timeout", 0, "wait for at most this long, such as 30s (default without an end)")
 	return cmd
 }
 
@@ -137,7 +137,7 @@ func (a *app) taskShow(cmd *cobra.Command, args []string, c *client) error {
 	if err != nil {
 		return err
 	}
-	t, err := c.task(cmd.Context(), id)
+	t, err := c.task(cmd.Context(), id, 0)
 	if err != nil {
 		return err
 	}
@@ -158,6 +158,9 @@ func (a *app) printTask(t *task.Task) error {
 			out.row("tag", key+"="+t.Tags[key])
 		}
 		out.row("created", timeText(t.CreatedAt))
+		if t.WaitingReason != "" {
+			out.row("waiting", t.WaitingReason)
+		}
 		if t.NextAttemptAt != nil {
 			out.row("next attempt", timeText(*t.NextAttemptAt))
 		}
@@ -223,7 +226,7 @@ func (a *app) taskLogs(cmd *cobra.Command, id task.ID, c *client, follow bool) e
 	var after int64
 	for {
 		// Asked for first: what is logged before the end is then read after it.
-		t, err := c.task(cmd.Context(), id)
+		t, err := c.task(cmd.Context(), id, 0)
 		if err != nil {
 			return err
 		}
