@@ -39,7 +39,11 @@ func (w *Waiters) Await(ctx context.Context, id task.ID) error {
 	w.add(id, ended) //nolint:contextcheck // what it starts is for everybody who waits
 	defer w.remove(id, ended)
 	// Asked only now, so that an end cannot fall between the two.
-	if ids, err := w.db.Ended(ctx, []task.ID{id}); err != nil || len(ids) > 0 {
+	ids, err := w.db.Ended(ctx, []task.ID{id})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx) // as below: it says why, and the database does not
+	case err != nil || len(ids) > 0:
 		return err
 	}
 	select {

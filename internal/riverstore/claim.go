@@ -2,10 +2,14 @@ package riverstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
+
+	"github.com/taskhost/taskhost/task"
 )
 
 // claim is River's fetch.
@@ -24,6 +28,9 @@ func (r *Runner) claim(ctx context.Context, params *riverdriver.JobGetAvailableP
 		Kinds: params.Kind,
 		Limit: params.MaxToLock,
 	})
+	if r.outage(ctx, err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim tasks: %w", err)
 	}
@@ -34,6 +41,19 @@ func (r *Runner) claim(ctx context.Context, params *riverdriver.JobGetAvailableP
 		r.claimed[claim.Ticket.ID] = claim
 	}
 	return claims, nil
+}
+
+// outage reports whether a claim failed for a reason that may pass, and says so once
+// for all that follow: River would log each, many times a second.
+func (r *Runner) outage(ctx context.Context, err error) bool {
+	out := errors.Is(err, task.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	switch before := r.unavailable.Swap(out); {
+	case out && !before:
+		r.config.Logger.WarnContext(ctx, "no tasks can be claimed for the time being; trying again", slog.Any("error", err))
+	case before && err == nil:
+		r.config.Logger.InfoContext(ctx, "tasks are claimed again")
+	}
+	return out
 }
 
 func (r *Runner) take(ticket int64) *Claim {

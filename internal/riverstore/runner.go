@@ -78,6 +78,8 @@ type Runner struct {
 	held     held
 	pulse    *pulse // nil without a fleet
 
+	// unavailable is set while claims fail for a reason that may pass.
+	unavailable atomic.Bool
 	// stopping is set once nothing more is to be claimed.
 	stopping atomic.Bool
 	// interrupt cancels the attempts in progress.

@@ -75,16 +75,16 @@ func holdKeyHeld(w *world) {
 }
 
 func holdKeyFreed(w *world) {
+	g := newGate()
 	store := w.serve(3, byName(map[string]handler{
-		"fails":     func(context.Context, *task.Execution, task.LogSink) task.Outcome { return fails("no") },
-		"cancelled": done,
-		"stopped":   untilStopped,
+		"fails":   func(context.Context, *task.Execution, task.LogSink) task.Outcome { return fails("no") },
+		"stopped": g.handle,
 	}), guest("fails"), guest("stopped"), guest("cancelled"))
 	failed := w.enqueue(store, keyed("fails", "k", "1"))
 	require.Equal(w, task.Failed, w.await(store, failed).Status)
 
 	stopped := w.enqueue(store, keyed("stopped", "k", "1"))
-	w.eventually(func() bool { return w.task(store, stopped).Status == task.Running }, "for the task to run")
+	receive(w, g.entered, "the attempt")
 	w.stopNow(store)
 	require.Equal(w, task.Interrupted, w.task(store, stopped).Status)
 

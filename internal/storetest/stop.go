@@ -205,7 +205,7 @@ func holdStopThenTimeout(w *world) {
 		deadline, _ := ctx.Deadline()
 		<-time.After(time.Until(deadline) + 20*time.Millisecond)
 		return fails("late")
-	}, guest("a", task.Options{Timeout: 100 * time.Millisecond, Retries: 3}))
+	}, guest("a", task.Options{Timeout: time.Second, Retries: 3}))
 	id := w.named(store, "a")
 	receive(w, entered, "the attempt")
 	w.stopNow(store)

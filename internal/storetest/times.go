@@ -75,15 +75,21 @@ func holdDelay(w *world) {
 func holdRunAt(w *world) {
 	store := w.serve(1, done, guest("later"))
 	zone := time.FixedZone("elsewhere", -7*3600)
-	soon := time.Now().Add(120 * time.Millisecond).Truncate(time.Millisecond).Add(123_999).In(zone)
-	id := w.enqueue(store, task.Request{Name: "later", EnqueueOptions: task.EnqueueOptions{RunAt: soon}})
-	got := w.succeeds(store, id)
-	require.Equal(w, soon.UTC().Truncate(time.Microsecond), got.RunAt)
-	w.exact(got.RunAt, "the time to run at")
-	require.False(w, got.StartedAt.Before(got.RunAt), "it started %v early", got.RunAt.Sub(*got.StartedAt))
+	at := func(ahead time.Duration) task.Request {
+		when := time.Now().Add(ahead).Truncate(time.Millisecond).Add(123_999).In(zone)
+		return task.Request{Name: "later", EnqueueOptions: task.EnqueueOptions{RunAt: when}}
+	}
+	far := at(time.Hour)
+	waiting := w.task(store, w.enqueue(store, far))
+	require.Equal(w, far.RunAt.UTC().Truncate(time.Microsecond), waiting.RunAt)
+	require.Equal(w, &waiting.RunAt, waiting.NextAttemptAt)
+	w.exact(waiting.RunAt, "the time to run at")
+	soon := at(120 * time.Millisecond)
+	got := w.succeeds(store, w.enqueue(store, soon))
+	require.False(w, got.StartedAt.Before(soon.RunAt.Truncate(time.Microsecond)), "it started %v early", soon.RunAt.Sub(*got.StartedAt))
 
 	for _, past := range []time.Time{time.Now().Add(-time.Hour), time.Unix(0, 1), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)} {
-		got = w.succeeds(store, w.enqueue(store, task.Request{Name: "later", EnqueueOptions: task.EnqueueOptions{RunAt: past}}))
+		got := w.succeeds(store, w.enqueue(store, task.Request{Name: "later", EnqueueOptions: task.EnqueueOptions{RunAt: past}}))
 		require.Equal(w, got.CreatedAt, got.RunAt, "what was due in the past is due now")
 	}
 }

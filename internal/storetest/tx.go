@@ -155,7 +155,7 @@ func holdTxBatch(w *world, within func(Store, func(enqueueFunc) bool)) {
 	store := w.open()
 	name := w.fresh()
 	w.push(store, name, guest(name))
-	requests := batch(name, 300)
+	requests := batch(name, 150)
 	for i := range requests {
 		requests[i].Args, requests[i].ArgsType = append(everyByte(), byte(i), byte(i>>8)), "application/octet-stream"
 	}
