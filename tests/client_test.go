@@ -176,7 +176,7 @@ type problem struct {
 // inside are the traces that the program's inside leaves in a text: types and
 // packages of Go, its sources, and paths of the host.
 var inside = regexp.MustCompile(`\bGo (value|struct)|goroutine|\.go:\d|runtime\.|0x[0-9a-f]{6,}|(?:^|[\s"'(])/(?:root|home|work|tmp|var|usr|etc)/|` +
-	`\b(?:json|task|modules|huma|httpapi|sql|sqlite|host|wazero|strconv|url|time|context|errors|fmt|riverstore|sqlitestore)\.[A-Za-z]`)
+	`\b(?:json|task|modules|huma|httpapi|sql|sqlite|host|wazero|strconv|url|time|context|errors|fmt|riverstore|sqlitestore|pgstore|pgx|pgconn|pgxpool)\.[A-Za-z]`)
 
 // problem checks that an answer is a problem document that tells nothing of the
 // inside.

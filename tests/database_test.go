@@ -2,140 +2,183 @@ package tests_test
 
 import (
 	"database/sql"
-	"encoding/hex"
+	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // the database driver "pgx"
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite" // the database driver "sqlite"
 )
 
-// file is the SQLite file of a data directory, opened to be read and no more.
-type file struct{ db *sql.DB }
+// tables are those of a store, opened to be read and no more.
+type tables struct {
+	db *sql.DB
+	// id is the format of an expression that reads an id as 32 digits, and micros
+	// of one that reads a time as microseconds since 1970.
+	id, micros string
+}
 
 // readFile opens the file of a data directory, whether a server works it or
 // not.
-func readFile(t *testing.T, dir string) *file {
+func readFile(t *testing.T, dir string) *tables {
 	t.Helper()
 	dsn := url.URL{
 		Scheme: "file", Opaque: (&url.URL{Path: filepath.Join(dir, "taskhost.db")}).EscapedPath(),
 		RawQuery: url.Values{"mode": {"ro"}, "_pragma": {"query_only(1)", "busy_timeout(10000)"}}.Encode(),
 	}
-	db, err := sql.Open("sqlite", dsn.String())
-	require.NoError(t, err)
-	db.SetMaxOpenConns(1)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	return &file{db}
+	return openTables(t, "sqlite", dsn.String(), tables{id: "lower(hex(%s))", micros: "%s"})
 }
 
 // readCopy opens a copy of the file of a server that was killed, so that the
 // next server finds the file and its log as they were left.
-func readCopy(t *testing.T, dir string) *file {
+func readCopy(t *testing.T, dir string) *tables {
 	t.Helper()
 	to := t.TempDir()
 	copyTree(t, dir, to, "taskhost.db")
 	return readFile(t, to)
 }
 
+// readPostgres opens the tables in a Postgres database.
+func readPostgres(t *testing.T, database string) *tables {
+	t.Helper()
+	address, err := url.Parse(database)
+	require.NoError(t, err)
+	query := address.Query()
+	query.Set("search_path", "taskhost")
+	query.Set("default_transaction_read_only", "on")
+	address.RawQuery = query.Encode()
+	return openTables(t, "pgx", address.String(), tables{
+		id: "replace(%s::text, '-', '')", micros: "(extract(epoch FROM %s) * 1000000)::bigint",
+	})
+}
+
+func openTables(t *testing.T, driver, dsn string, dialect tables) *tables {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	require.NoError(t, err)
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	dialect.db = db
+	return &dialect
+}
+
 // number reads one number.
-func (f *file) number(t *testing.T, query string, args ...any) int {
+func (s *tables) number(t *testing.T, query string, args ...any) int {
 	t.Helper()
 	var n int
-	require.NoError(t, f.db.QueryRowContext(t.Context(), query, args...).Scan(&n), query)
+	require.NoError(t, s.db.QueryRowContext(t.Context(), query, args...).Scan(&n), query)
 	return n
 }
 
 // texts reads a column.
-func (f *file) texts(t *testing.T, query string, args ...any) []string {
+func (s *tables) texts(t *testing.T, query string, args ...any) []string {
 	t.Helper()
-	rows, err := f.db.QueryContext(t.Context(), query, args...)
+	var texts []string
+	s.each(t, query, args, func(rows *sql.Rows) error {
+		var text string
+		err := rows.Scan(&text)
+		texts = append(texts, text)
+		return err
+	})
+	return texts
+}
+
+// each reads rows.
+func (s *tables) each(t *testing.T, query string, args []any, scan func(*sql.Rows) error) {
+	t.Helper()
+	rows, err := s.db.QueryContext(t.Context(), query, args...)
 	require.NoError(t, err, query)
 	defer rows.Close()
-	var texts []string
 	for rows.Next() {
-		var text string
-		require.NoError(t, rows.Scan(&text))
-		texts = append(texts, text)
+		require.NoError(t, scan(rows))
 	}
 	require.NoError(t, rows.Err())
-	return texts
 }
 
 type counts struct{ tasks, pending, running, tickets int }
 
-func (f *file) counts(t *testing.T) counts {
+func (s *tables) counts(t *testing.T) counts {
 	t.Helper()
 	var c counts
-	require.NoError(t, f.db.QueryRowContext(t.Context(), `
-		SELECT count(*), coalesce(sum(status = 'pending'), 0), coalesce(sum(status = 'running'), 0), (SELECT count(*) FROM river_job)
+	require.NoError(t, s.db.QueryRowContext(t.Context(), `
+		SELECT count(*), count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'running'),
+			(SELECT count(*) FROM river_job)
 		FROM task`).Scan(&c.tasks, &c.pending, &c.running, &c.tickets))
 	return c
 }
 
 // requireTickets checks that a task is pending exactly when it has a ticket, and
-// that it then has one.
-func (f *file) requireTickets(t *testing.T) {
+// that it then has one. It is one statement, so that it holds at any moment.
+func (s *tables) requireTickets(t *testing.T) {
 	t.Helper()
-	pending := f.texts(t, "SELECT lower(hex(id)) FROM task WHERE status = 'pending' ORDER BY 1")
-	tickets := f.texts(t, "SELECT replace(args ->> 'task_id', '-', '') FROM river_job ORDER BY 1")
-	require.Equal(t, pending, tickets)
+	require.Empty(t, s.texts(t, fmt.Sprintf(`
+		SELECT 'task ' || %[1]s || ' is ' || status FROM task
+		WHERE (status = 'pending') <> EXISTS (SELECT 1 FROM river_job WHERE river_job.id = task.ticket)
+		UNION ALL
+		SELECT 'ticket ' || river_job.id FROM river_job
+		WHERE NOT EXISTS (
+			SELECT 1 FROM task
+			WHERE ticket = river_job.id AND status = 'pending' AND %[1]s = replace(river_job.args ->> 'task_id', '-', ''))`,
+		fmt.Sprintf(s.id, "task.id"))))
 }
 
 // storedTask is a row of the table of tasks.
 type storedTask struct {
-	id, key, name, status string
-	attempt, crashes      int
-	lease, ended          int64
-	requeue               bool
-	result                []byte
+	id, key, name, status, node string
+	attempt, crashes            int
+	lease, ended                int64
+	requeue                     bool
+	result                      []byte
 }
 
-func (f *file) tasks(t *testing.T) map[string]storedTask {
+func (s *tables) tasks(t *testing.T) map[string]storedTask {
 	t.Helper()
-	rows, err := f.db.QueryContext(t.Context(), `
-		SELECT id, coalesce(idempotency_key, ''), name, status, attempt, crashes, lease, coalesce(ended_at, 0), requeue_on_interrupt, result FROM task`)
-	require.NoError(t, err)
-	defer rows.Close()
 	out := make(map[string]storedTask)
-	for rows.Next() {
-		var s storedTask
-		var id []byte
-		require.NoError(t, rows.Scan(&id, &s.key, &s.name, &s.status, &s.attempt, &s.crashes, &s.lease, &s.ended, &s.requeue, &s.result))
-		s.id = idText(id)
-		out[s.id] = s
-	}
-	require.NoError(t, rows.Err())
+	s.each(t, fmt.Sprintf(`
+		SELECT %s, coalesce(idempotency_key, ''), name, status, coalesce(node, ''), attempt, crashes, lease,
+			coalesce(%s, 0), requeue_on_interrupt, result
+		FROM task`, fmt.Sprintf(s.id, "id"), fmt.Sprintf(s.micros, "ended_at")), nil,
+		func(rows *sql.Rows) error {
+			var one storedTask
+			err := rows.Scan(&one.id, &one.key, &one.name, &one.status, &one.node, &one.attempt, &one.crashes, &one.lease,
+				&one.ended, &one.requeue, &one.result)
+			one.id = idText(one.id)
+			out[one.id] = one
+			return err
+		})
 	return out
 }
 
-// storedAttempt is a row of the table of attempts.
+// storedAttempt is a row of the table of attempts. Its times are microseconds
+// since 1970.
 type storedAttempt struct {
-	attempt        int
-	lease          int64
-	outcome, cause string
-	started        int64
+	attempt              int
+	lease                int64
+	outcome, cause, node string
+	started, ended       int64
 }
 
 // attempts reads the attempts of each task, in their order.
-func (f *file) attempts(t *testing.T) map[string][]storedAttempt {
+func (s *tables) attempts(t *testing.T) map[string][]storedAttempt {
 	t.Helper()
-	rows, err := f.db.QueryContext(t.Context(), `
-		SELECT task_id, attempt, lease, outcome, coalesce(cause, ''), started_at FROM attempt ORDER BY task_id, lease`)
-	require.NoError(t, err)
-	defer rows.Close()
 	out := make(map[string][]storedAttempt)
-	for rows.Next() {
-		var id []byte
-		var s storedAttempt
-		require.NoError(t, rows.Scan(&id, &s.attempt, &s.lease, &s.outcome, &s.cause, &s.started))
-		out[idText(id)] = append(out[idText(id)], s)
-	}
-	require.NoError(t, rows.Err())
+	s.each(t, fmt.Sprintf(`
+		SELECT %s, attempt, lease, outcome, coalesce(cause, ''), node, %s, %s FROM attempt ORDER BY task_id, lease`,
+		fmt.Sprintf(s.id, "task_id"), fmt.Sprintf(s.micros, "started_at"), fmt.Sprintf(s.micros, "ended_at")), nil,
+		func(rows *sql.Rows) error {
+			var id string
+			var one storedAttempt
+			err := rows.Scan(&id, &one.attempt, &one.lease, &one.outcome, &one.cause, &one.node, &one.started, &one.ended)
+			out[idText(id)] = append(out[idText(id)], one)
+			return err
+		})
 	return out
 }
 
-func idText(id []byte) string {
-	text := hex.EncodeToString(id)
-	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
+// idText writes the 32 digits of an id as the interface does.
+func idText(digits string) string {
+	return strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskhost/taskhost/examples/inputs"
+	"github.com/taskhost/taskhost/internal/pgtest"
 )
 
 const (
@@ -21,29 +22,88 @@ const (
 	endToEndTasks   = 200
 )
 
-// The server is empty to begin with. Three guests are pushed, 200 tasks of all
-// kinds are enqueued by 8 clients, and each is found as it has to be.
+// The store is empty to begin with. Three guests are pushed to one server, 200
+// tasks of all kinds are enqueued by 8 clients, and each is found as it has to be.
 func TestEndToEnd(t *testing.T) {
 	t.Parallel()
 	k := built(t)
-	p, c := serve(t, k.emptyDataDir(t))
-	for _, name := range []string{"thumbnail", "csvreport", "flaky"} {
-		push(t, c, name, k.readGuest(t, name))
-	}
 	kinds := endToEndKinds(t, k)
-
 	tasks := make([]expected, endToEndTasks)
 	for n := range tasks {
 		tasks[n] = kinds[n%len(kinds)](n / len(kinds))
 	}
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		p, c := serve(t, k.emptyDataDir(t))
+		endToEnd(t, k, tasks, readFile(t, p.dir), &node{process: p, client: c})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		f := newFleet(t, k, pgtest.Database(t), []string{k.plain})
+		f.startAll(t)
+		endToEnd(t, k, tasks, readPostgres(t, f.database), f.nodes...)
+	})
+	t.Run("postgres_three_nodes", func(t *testing.T) {
+		t.Parallel()
+		f := newFleet(t, k, pgtest.Database(t), []string{k.plain, k.race, k.plain})
+		f.startAll(t) // one of them makes the tables
+		endToEnd(t, k, tasks, readPostgres(t, f.database), f.nodes...)
+	})
+}
+
+func endToEnd(t *testing.T, k *kit, tasks []expected, stored *tables, nodes ...*node) {
+	t.Helper()
+	for _, name := range []string{"thumbnail", "csvreport", "flaky"} {
+		push(t, nodes[0].client, name, k.readGuest(t, name))
+	}
 	begun := time.Now()
-	ids := make([]string, endToEndTasks)
+	ids := enqueueAll(t, tasks, nodes)
+	t.Logf("%d tasks enqueued by %d clients: %.0f a second", len(tasks), endToEndClients, float64(len(tasks))/time.Since(begun).Seconds())
+
+	seen := make(map[string]bool)
+	ran := make(map[*node]int)
+	for n, id := range ids {
+		require.False(t, seen[id], "one id for two tasks")
+		seen[id] = true
+		v := tasks[n].check(t, nodes[n%len(nodes)].client, id) // any of them knows
+		require.Equal(t, 5, v.Priority)
+		require.Empty(t, v.Tags)
+		for _, node := range nodes {
+			if node.named(v.Node) {
+				ran[node]++
+			}
+		}
+	}
+	t.Logf("all ended within %.1f s", time.Since(begun).Seconds())
+	total := 0
+	for i, node := range nodes {
+		require.Positive(t, ran[node], "node %d has run nothing", i)
+		t.Logf("node %d ran %d", i, ran[node])
+		total += ran[node]
+	}
+	require.Equal(t, len(tasks), total, "each ran on a node that there is")
+	fetchEverywhere(t, nodes)
+
+	extra := stored.counts(t).tasks - len(tasks)
+	for _, node := range nodes {
+		node.stop(t)
+		require.NotContains(t, node.stderr.String(), "spaces and lines stay", "arguments are not logged")
+	}
+	stored.requireTickets(t)
+	require.Equal(t, counts{tasks: len(tasks) + extra}, stored.counts(t))
+}
+
+// enqueueAll has clients enqueue, each at one of the nodes.
+func enqueueAll(t *testing.T, tasks []expected, nodes []*node) []string {
+	t.Helper()
+	ids := make([]string, len(tasks))
 	var clients sync.WaitGroup
 	for i := range endToEndClients {
 		clients.Go(func() {
-			own := newClient(p.url, p.token)
+			node := nodes[i%len(nodes)]
+			own := newClient(node.url, node.token)
 			defer own.close()
-			for n := i; n < endToEndTasks; n += endToEndClients {
+			for n := i; n < len(tasks); n += endToEndClients {
 				id, a, err := own.enqueue(t.Context(), tasks[n].body)
 				if err != nil || a.status != 201 {
 					t.Errorf("enqueue %s: %v, %d %s", tasks[n].body.Name, err, a.status, a.body)
@@ -55,25 +115,19 @@ func TestEndToEnd(t *testing.T) {
 	}
 	clients.Wait()
 	require.False(t, t.Failed())
-	t.Logf("%d tasks enqueued by %d clients: %.0f a second", endToEndTasks, endToEndClients, endToEndTasks/time.Since(begun).Seconds())
+	return ids
+}
 
-	seen := make(map[string]bool)
-	for n, id := range ids {
-		require.False(t, seen[id], "one id for two tasks")
-		seen[id] = true
-		v := tasks[n].check(t, c, id)
-		require.Equal(t, 5, v.Priority)
-		require.Empty(t, v.Tags)
+// fetchEverywhere pushes to the first node a module of which there is no compiled
+// code anywhere: each node has to fetch it to run it.
+func fetchEverywhere(t *testing.T, nodes []*node) {
+	t.Helper()
+	push(t, nodes[0].client, "tiny", declaring(`{"definitions":[{"name":"tiny.nothing"}]}`))
+	var processes []*process
+	for _, node := range nodes {
+		processes = append(processes, node.process)
 	}
-	t.Logf("all ended within %.1f s", time.Since(begun).Seconds())
-
-	p.stop(t)
-	require.NotContains(t, p.stderr.String(), "spaces and lines stay", "arguments are not logged")
-	counts := readFile(t, p.dir).counts(t)
-	require.Equal(t, endToEndTasks, counts.tasks)
-	require.Zero(t, counts.tickets)
-	require.Zero(t, counts.pending)
-	require.Zero(t, counts.running)
+	awaitRun(t, nodes[len(nodes)-1].client, body{Name: "tiny.nothing"}, processes...)
 }
 
 // endToEndKinds are makers of tasks, of which the n-th is made for n.

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	killRounds  = 12
-	killClients = 4
-	killTasks   = 40 // of each round
+	killRounds = 12
+	killTasks  = 40 // of each round
+	killSlow   = 150
 )
 
 // setting reads a number from the environment.
@@ -52,10 +52,10 @@ func TestKillMinusNine(t *testing.T) {
 		require.NoError(t, err)
 		p.adopt(t)
 		if crowd == nil {
-			crowd = newCrowd(t, p.token, seed, killClients, (rounds+1)*killTasks)
-			t.Cleanup(func() { crowd.done.Wait() })
+			crowd = newCrowd(killSlow, (rounds+1)*killTasks, p.url)
+			crowd.begin(t, p.token, seed)
 		}
-		crowd.address.Store(&p.url)
+		crowd.addresses.Store(&[]string{p.url})
 		audit.began(p, round%3 == 2)
 		return p
 	}
@@ -68,9 +68,7 @@ func TestKillMinusNine(t *testing.T) {
 			}
 		}
 		p := start(round)
-		for range killTasks {
-			crowd.work <- struct{}{}
-		}
+		crowd.give(killTasks)
 		if random.IntN(2) == 0 {
 			// The modules have to be loaded first, for which most of the short
 			// lives are too short.
@@ -84,10 +82,10 @@ func TestKillMinusNine(t *testing.T) {
 		require.False(t, t.Failed())
 	}
 	p := start(rounds)
-	close(crowd.work)
-	crowd.done.Wait()
-	require.False(t, t.Failed())
-	audit.atTheEnd(t, p, &crowd.ledger)
+	crowd.finish(t)
+	audit.atTheEnd(t, readFile(t, dir), &crowd.ledger, p)
+	require.Equal(t, "ok", readFile(t, dir).texts(t, "PRAGMA integrity_check")[0])
+	audit.reportStarts(t)
 }
 
 // stillborn starts a server and kills it after a moment, however far it has

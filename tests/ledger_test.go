@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // entry is one task as its client knows it: it has a key of its own, and an id
@@ -17,9 +19,10 @@ type entry struct {
 	key    string
 	body   body
 	result string // of a success
+	first  int    // which of the servers is asked first
 	id     string
-	// ambiguous counts the requests that ended without an answer: the server
-	// may have stored the task or not.
+	// ambiguous counts the requests that ended without an answer, or with one
+	// that leaves it open: the task may be stored or not.
 	ambiguous int
 	// again is the id for the key when it was asked for once more.
 	again string
@@ -44,26 +47,43 @@ func (l *ledger) acknowledged() []*entry {
 	return append([]*entry(nil), l.entries...)
 }
 
-// crowd is clients that enqueue as long as they are given work, from a server
-// that dies under them.
+// crowd is clients that enqueue as long as they are given work, from servers
+// that die under them.
 type crowd struct {
 	ledger ledger
 	// work holds one token for each task to enqueue.
 	work chan struct{}
-	// address is where the server that lives now is.
-	address atomic.Pointer[string]
-	token   string
-	done    sync.WaitGroup
+	// addresses are where the servers are that live now.
+	addresses atomic.Pointer[[]string]
+	done      sync.WaitGroup
+	// slow is how long the slow tasks take at most, in milliseconds.
+	slow int
+	// answers is set where the servers live all the time: each request is then to
+	// be answered.
+	answers bool
+	// unavailable counts the answers 503, and slowest is how long the slowest
+	// answer took, in nanoseconds.
+	unavailable, slowest atomic.Int64
 }
 
-// crowdAnswerTimeout bounds how long a client tries to have one task taken.
-const crowdAnswerTimeout = 90 * time.Second
+const (
+	crowdClients = 4
+	// crowdAnswerTimeout bounds how long a client tries to have one task taken.
+	crowdAnswerTimeout = 90 * time.Second
+	// answerMost bounds how long one answer takes of a server that lives.
+	answerMost = 10 * time.Second
+)
 
-func newCrowd(t *testing.T, token string, seed uint64, clients, most int) *crowd {
-	c := &crowd{work: make(chan struct{}, most), token: token}
-	none := "http://127.0.0.1:1"
-	c.address.Store(&none)
-	for i := range clients {
+// newCrowd makes a crowd that has servers, and room for so many tasks to enqueue.
+func newCrowd(slow, most int, servers ...string) *crowd {
+	c := &crowd{slow: slow, work: make(chan struct{}, most)}
+	c.addresses.Store(&servers)
+	return c
+}
+
+// begin starts the clients. Their token is good for every server.
+func (c *crowd) begin(t *testing.T, token string, seed uint64) {
+	for i := range crowdClients {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		c.done.Go(func() {
 			own := newClient("", token)
@@ -72,20 +92,35 @@ func newCrowd(t *testing.T, token string, seed uint64, clients, most int) *crowd
 				if _, ok := <-c.work; !ok {
 					return
 				}
-				if err := c.one(t.Context(), own, makeEntry(random, fmt.Sprintf("%d/%d", i, n)), random); err != nil {
+				if err := c.one(t.Context(), own, makeEntry(random, fmt.Sprintf("%d/%d", i, n), c.slow), random); err != nil {
 					t.Error(err)
 					return
 				}
 			}
 		})
 	}
-	return c
+	t.Cleanup(c.done.Wait)
+}
+
+// give has the clients enqueue so many more tasks.
+func (c *crowd) give(tasks int) {
+	for range tasks {
+		c.work <- struct{}{}
+	}
+}
+
+// finish waits until the clients have enqueued all that they were given.
+func (c *crowd) finish(t *testing.T) {
+	t.Helper()
+	close(c.work)
+	c.done.Wait()
+	require.False(t, t.Failed())
 }
 
 // makeEntry makes a task that is like no other.
-func makeEntry(random *rand.Rand, name string) *entry {
-	e := &entry{key: "key " + name}
-	ms := 5 + random.IntN(150)
+func makeEntry(random *rand.Rand, name string, slow int) *entry {
+	e := &entry{key: "key " + name, first: random.IntN(64)}
+	ms := 5 + random.IntN(slow)
 	switch random.IntN(5) {
 	case 0, 1:
 		e.result = fmt.Sprintf(`{"from": %q,  "n": %d.0}`, name, random.IntN(1000))
@@ -122,25 +157,55 @@ func (c *crowd) one(ctx context.Context, own *client, e *entry, random *rand.Ran
 	return nil
 }
 
-// insist repeats a request, with its key, until it is answered.
+// insist repeats a request, with its key, until it is answered. Each try is with
+// another server.
 func (c *crowd) insist(ctx context.Context, own *client, e *entry) (string, error) {
 	pause := time.NewTicker(3 * time.Millisecond)
 	defer pause.Stop()
-	for {
-		own.url = *c.address.Load()
-		id, a, err := own.enqueue(ctx, e.body, "Idempotency-Key", e.key)
-		switch {
-		case err == nil && a.status == 201:
-			return id, nil
-		case err == nil && a.status != 503:
-			return "", fmt.Errorf("answered %d: %s", a.status, a.body)
-		case err != nil:
-			e.ambiguous++
+	for try := e.first; ; try++ {
+		urls := *c.addresses.Load()
+		own.url = urls[try%len(urls)]
+		id, status, err := c.ask(ctx, own, e)
+		if status == 201 || err != nil {
+			return id, err
+		}
+		e.ambiguous++
+		if status == 503 {
+			pause.Reset(50 * time.Millisecond) // it asked to be spared
 		}
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 			return "", fmt.Errorf("not taken in time: %w", ctx.Err())
+		}
+	}
+}
+
+// ask sends a request once. The status is 0 where there was no answer, which is
+// an error only from servers that live.
+func (c *crowd) ask(ctx context.Context, own *client, e *entry) (id string, status int, err error) {
+	begun := time.Now()
+	if c.answers {
+		within, cancel := context.WithTimeout(ctx, answerMost)
+		defer cancel()
+		ctx = within
+	}
+	id, a, err := own.enqueue(ctx, e.body, "Idempotency-Key", e.key)
+	took := time.Since(begun)
+	switch {
+	case err != nil && c.answers:
+		return "", 0, fmt.Errorf("not answered after %v: %w", took, err)
+	case err != nil:
+		return "", 0, nil
+	case a.status == 503:
+		c.unavailable.Add(1)
+	case a.status != 201:
+		return "", a.status, fmt.Errorf("answered %d: %s", a.status, a.body)
+	}
+	for {
+		slowest := c.slowest.Load()
+		if int64(took) <= slowest || c.slowest.CompareAndSwap(slowest, int64(took)) {
+			return id, a.status, nil
 		}
 	}
 }

@@ -1,8 +1,11 @@
 package tests_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -19,6 +22,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1) //nolint:forbidigo // there is no test yet that could fail
 	}
 	scratch = dir
+	runMoreAtOnce()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if err := os.RemoveAll(scratch); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -26,4 +30,20 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(code) //nolint:forbidigo // this is how goleak hands the verdict over
 	}))
+}
+
+// atOnce is how many tests run at once, on however few processors: most of them
+// wait for a process most of the time.
+const atOnce = 4
+
+func runMoreAtOnce() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given || runtime.GOMAXPROCS(0) >= atOnce {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+		panic(err) // there is this flag, and it takes a number
+	}
 }

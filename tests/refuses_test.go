@@ -38,7 +38,7 @@ func TestServeRefuses(t *testing.T) {
 		"below a file":              {dir: filepath.Join(plainFile, "data"), code: 1, stderr: []string{plainFile, "--data-dir"}},
 		"a file":                    {dir: plainFile, code: 1, stderr: []string{plainFile, "--data-dir"}},
 		"database in no directory":  {args: []string{"--database", filepath.Join(t.TempDir(), "no", "such.db")}, code: 1, stderr: []string{"such.db", "directory does not exist"}},
-		"database of something":     {args: []string{"--database", k.guests["flaky"]}, code: 1, stderr: []string{"flaky.wasm", "not a database"}},
+		"database of something":     {args: []string{"--database", k.guests["flaky"]}, code: 1, stderr: []string{"flaky.wasm", "is no SQLite database"}},
 		"unknown setting":           {env: "TASKHOST_NO_SUCH=1", code: 2, stderr: []string{"no_such", "config show"}},
 		"setting that is no number": {env: "TASKHOST_MAX_WASM_WORKERS=many", code: 2, stderr: []string{"max_wasm_workers"}},
 		"no guests at once":         {args: []string{"--max-wasm-workers", "-1"}, code: 1, stderr: []string{"MaxWasmWorkers", "at least|from 1"}},
@@ -88,7 +88,7 @@ func TestSecondServerRefuses(t *testing.T) {
 	run := runToEnd(t, command(t.Context(), k.plain, serveArgs(p.dir)...))
 	require.Equal(t, 1, run.code)
 	require.Regexp(t, "[ -]"+itoa(int64(p.cmd.Process.Pid))+`\b`, run.stderr, "it says who works the file")
-	require.Contains(t, run.stderr, "choose another database")
+	require.Contains(t, run.stderr, "give this one another with --data-dir")
 
 	again, err := os.ReadFile(filepath.Join(p.dir, "server.json"))
 	require.NoError(t, err)

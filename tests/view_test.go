@@ -35,6 +35,8 @@ type taskView struct {
 	ResultBytes int               `json:"result_bytes"`
 	ArgsBytes   int               `json:"args_bytes"`
 	Key         string            `json:"idempotency_key"`
+	Node        string            `json:"node"`
+	Waiting     string            `json:"waiting_reason"`
 	Module      struct {
 		Name    string `json:"name"`
 		Version int    `json:"version"`
