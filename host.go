@@ -162,6 +162,9 @@ func (h *Host) Stop(ctx context.Context) error {
 	defer context.AfterFunc(ctx, h.hastenStop)()
 	h.mu.Lock()
 	first := h.state != stopping
+	if first {
+		h.store.Quiesce() // before anybody can see that the host is stopping
+	}
 	h.state = stopping
 	h.mu.Unlock()
 	if first {

@@ -121,7 +121,7 @@ func TestStopWaitsForAFunctionThatDoesNotHeed(t *testing.T) {
 func TestStopStartsNothingMore(t *testing.T) {
 	path := newFile(t)
 	h := newHost(t, taskhost.Config{Database: path, MaxConcurrentTasks: 1})
-	started, release := make(chan struct{}), make(chan struct{})
+	started, release := make(chan struct{}, 2), make(chan struct{})
 	var runs atomic.Int64
 	register(t, h, "slow", func(context.Context, int) (int, error) {
 		runs.Add(1)

@@ -19,9 +19,14 @@ type store interface {
 	reader
 	modules.Store
 	credentials
-	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
-	Stop(ctx context.Context) error
+	runner
 	Close() error
+}
+
+type runner interface {
+	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
+	Quiesce()
+	Stop(ctx context.Context) error
 }
 
 type enqueuer interface {

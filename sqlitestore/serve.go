@@ -63,6 +63,17 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 	return nil
 }
 
+// Quiesce starts no more attempts from the moment at which it returns. Those in
+// progress go on, until [Store.Stop].
+func (s *Store) Quiesce() {
+	s.mu.Lock()
+	serving := s.serving
+	s.mu.Unlock()
+	if serving != nil {
+		serving.runner.Quiesce()
+	}
+}
+
 // Stop claims nothing more, lets attempts finish until ctx ends, then cancels
 // the rest, waits for them, stores how they ended, and unlocks the file. It
 // tolerates a store that was not started. The file stays open.

@@ -34,7 +34,7 @@ func TestEveryRouteNeedsACredential(t *testing.T) {
 			operations++
 		}
 	}
-	for _, known := range []string{"/v1/tasks", "/v1/tasks/{id}", "/v1/tasks/{id}/result", "/v1/tasks/{id}/logs", "/v1/modules/{name}", "/v1/modules", "/v1/definitions"} {
+	for _, known := range []string{"/v1/tasks", "/v1/tasks/{id}", "/v1/tasks/{id}/result", "/v1/tasks/{id}/logs", "/v1/modules/{name}", "/v1/modules", "/v1/definitions", "/v1/nodes"} {
 		require.Contains(t, document.Paths, known)
 	}
 	require.GreaterOrEqual(t, operations, 8)

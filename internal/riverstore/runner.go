@@ -182,12 +182,20 @@ func (r *Runner) Start(ctx context.Context) error {
 	return nil
 }
 
+// Quiesce claims nothing more from the moment at which it returns. Attempts that
+// have begun go on.
+func (r *Runner) Quiesce() {
+	r.held.claiming.Lock() // after those that are under way
+	defer r.held.claiming.Unlock()
+	r.stopping.Store(true)
+}
+
 // Stop claims nothing more, lets attempts finish until ctx ends, then cancels
 // what is left, and returns when every attempt has ended and every end is
 // stored. It returns an error where ends could not be stored: the tasks are
 // then found running by the next start, as after a crash.
 func (r *Runner) Stop(ctx context.Context) error {
-	r.stopping.Store(true)
+	r.Quiesce()
 	stopCancel := context.AfterFunc(ctx, r.interrupt)
 	defer stopCancel()
 	err := r.client.Stop(context.WithoutCancel(ctx))
