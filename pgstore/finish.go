@@ -58,7 +58,7 @@ WITH ended AS (
     FROM moved
 ), ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
-    SELECT ticket, jsonb_build_object('task_id', id), CASE executor WHEN 'wasm' THEN 'wasm' ELSE 'go:' || name END, executor, 11 - priority, due_at
+    SELECT ticket, jsonb_build_object('task_id', id), ` + kindOf + `, executor, 11 - priority, due_at
     FROM moved WHERE status = 'pending'
     RETURNING queue, scheduled_at
 ), woken AS (
@@ -183,7 +183,7 @@ WITH lost AS (
     RETURNING t.id, t.name, t.executor, t.priority, t.ticket, t.due_at
 ), ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
-    SELECT ticket, jsonb_build_object('task_id', id), CASE executor WHEN 'wasm' THEN 'wasm' ELSE 'go:' || name END, executor, 11 - priority, due_at
+    SELECT ticket, jsonb_build_object('task_id', id), ` + kindOf + `, executor, 11 - priority, due_at
     FROM given
     RETURNING id
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,36 +20,18 @@ const (
 )
 
 // One statement inserts tasks with their tickets and wakes the queues. Tickets are
-// numbered in the order of the rows, so that those that are due at the same time
-// start in that order. What the rows of a definition have in common is passed once.
+// numbered as the rows are read, in their order, so that those that are due at the
+// same time start in that order. What the rows of a definition have in common is
+// passed once. The wide rows go straight into the table, and what the tickets need of
+// them comes back from there.
 const (
 	insertHead = `
-WITH given AS (`
-
-	insertFromArrays = `
-    SELECT r.n, r.id, r.def, r.args, r.args_type, r.tags, r.source, r.key, r.priority, r.timeout, r.delay, r.run_at
-    FROM unnest($2::uuid[], $3::integer[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::smallint[], $10::bigint[], $11::bigint[], $12::timestamptz[])
-        WITH ORDINALITY AS r (id, def, args, args_type, tags, source, key, priority, timeout, delay, run_at, n)`
-
-	// For transactions of database/sql, whose drivers know no arrays.
-	insertFromJSON = `
-    SELECT r.n, r.id, r.def, decode(r.args, 'base64') AS args, r.args_type, r.tags, r.source, r.key, r.priority, r.timeout, r.delay, r.run_at
-    FROM json_to_recordset($2::json)
-        AS r (n integer, id uuid, def integer, args text, args_type text, tags text, source text, key text,
-            priority smallint, timeout bigint, delay bigint, run_at timestamptz)`
-
-	insertTail = `
-), definition AS (
+WITH definition AS (
     SELECT * FROM json_to_recordset($1::json) AS d (
-        def integer, name text, executor text, queue text, kind text,
+        def integer, name text, executor text,
         module text, module_version integer, module_digest text, definition_index integer,
         max_attempts integer, retry_delay bigint, retry_backoff float8, retry_max_delay bigint,
         memory bigint, requeue boolean)
-), numbered AS (
-    SELECT o.*, nextval('{schema}.river_job_id_seq') AS ticket,
-        greatest(now() + o.delay * interval '1 microsecond', o.run_at) AS due
-    FROM (SELECT * FROM given JOIN definition USING (def) ORDER BY n) o
 ), inserted AS (
     INSERT INTO {schema}.task (
         id, name, executor, status, priority, ticket,
@@ -63,28 +46,54 @@ WITH given AS (`
         now(), due, due,
         max_attempts, retry_delay, retry_backoff, retry_max_delay,
         timeout, memory, requeue
-    FROM numbered
+    FROM (
+        SELECT r.*, nextval('{schema}.river_job_id_seq') AS ticket,
+            greatest(now() + r.delay * interval '1 microsecond', r.run_at) AS due
+        FROM `
+
+	insertFromArrays = `unnest($2::uuid[], $3::integer[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::smallint[], $10::bigint[], $11::bigint[], $12::timestamptz[])
+            AS r (id, def, args, args_type, tags, source, key, priority, timeout, delay, run_at)`
+
+	// For transactions of database/sql, whose drivers know no arrays.
+	insertFromJSON = `(
+            SELECT id, def, decode(args, 'base64') AS args, args_type, tags, source, key, priority, timeout, delay, run_at
+            FROM json_to_recordset($2::json) AS j (id uuid, def integer, args text, args_type text, tags text, source text, key text,
+                priority smallint, timeout bigint, delay bigint, run_at timestamptz)
+        ) r`
+
+	insertTail = `
+    ) given JOIN definition USING (def)
     ON CONFLICT (id) DO NOTHING
-    RETURNING ticket
+    RETURNING id, ticket, priority, executor, name, due_at
 ), ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
-    SELECT ticket, jsonb_build_object('task_id', id), kind, queue, 11 - priority, due
-    FROM numbered JOIN inserted USING (ticket)
+    SELECT ticket, jsonb_build_object('task_id', id), ` + kindOf + `, executor, 11 - priority, due_at
+    FROM inserted
     RETURNING queue, scheduled_at
 )
 SELECT pg_notify('{schema}.river_insert', json_build_object('queue', queue)::text)
 FROM (SELECT DISTINCT queue FROM ticket WHERE scheduled_at <= now()) woken`
+
+	// kindOf is riverstore.Kind, of the columns of a task.
+	kindOf = "CASE executor WHEN 'wasm' THEN 'wasm' ELSE 'go:' || name END"
 )
 
 // Insert implements [riverstore.Database].
 func (s *Store) Insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID, error) {
 	var ids []task.ID
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		var err error
-		ids, err = s.insert(ctx, pgxTx{tx}, rows)
-		return err
-	})
-	if err != nil {
+	var err error
+	if statementSize(rows) == len(rows) && !slices.ContainsFunc(rows, hasKey) {
+		// One statement is a transaction by itself, in one trip to the server.
+		ids, err = s.insert(ctx, pgxTx{s.pool}, rows)
+	} else {
+		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			var err error
+			ids, err = s.insert(ctx, pgxTx{tx}, rows)
+			return err
+		})
+	}
+	if err = withCause(err); err != nil {
 		return nil, fmt.Errorf("insert tasks: %w", err)
 	}
 	return ids, nil
@@ -98,11 +107,7 @@ func (s *Store) insert(ctx context.Context, tx transaction, rows []*riverstore.R
 		return nil, err
 	}
 	for len(fresh) > 0 {
-		n, size := 0, 0
-		for n < min(len(fresh), insertRows) && (n == 0 || size+len(fresh[n].Args) <= insertBytes) {
-			size += len(fresh[n].Args)
-			n++
-		}
+		n := statementSize(fresh)
 		batch, err := newBatch(fresh[:n])
 		if err != nil {
 			return nil, err
@@ -115,6 +120,18 @@ func (s *Store) insert(ctx context.Context, tx transaction, rows []*riverstore.R
 	return ids, nil
 }
 
+// statementSize is how many of the rows go into one statement.
+func statementSize(rows []*riverstore.Row) (n int) {
+	size := 0
+	for n < min(len(rows), insertRows) && (n == 0 || size+len(rows[n].Args) <= insertBytes) {
+		size += len(rows[n].Args)
+		n++
+	}
+	return n
+}
+
+func hasKey(row *riverstore.Row) bool { return row.IdempotencyKey != "" }
+
 // batch are rows as the statement takes them.
 type batch struct {
 	definitions []byte
@@ -122,7 +139,6 @@ type batch struct {
 }
 
 type batchRow struct {
-	N        int        `json:"n"`
 	ID       task.ID    `json:"id"`
 	Def      int32      `json:"def"`
 	Args     []byte     `json:"args"`
@@ -140,8 +156,6 @@ type batchDefinition struct {
 	Def           int     `json:"def"`
 	Name          string  `json:"name"`
 	Executor      string  `json:"executor"`
-	Queue         string  `json:"queue"`
-	Kind          string  `json:"kind"`
 	Module        *string `json:"module"`
 	ModuleVersion *int    `json:"module_version"`
 	ModuleDigest  *string `json:"module_digest"`
@@ -170,7 +184,7 @@ func newBatch(rows []*riverstore.Row) (*batch, error) {
 			return nil, err
 		}
 		r := batchRow{
-			N: i, ID: row.ID, Def: def, Args: row.Args, ArgsType: row.ArgsType, Tags: tags, Source: string(row.Source),
+			ID: row.ID, Def: def, Args: row.Args, ArgsType: row.ArgsType, Tags: tags, Source: string(row.Source),
 			Key: nullable(row.IdempotencyKey), Priority: int16(row.Priority), //nolint:gosec // from 1 to 10
 			Timeout: row.Timeout.Microseconds(), Delay: row.Delay.Microseconds(),
 		}
@@ -198,8 +212,7 @@ func encodeTags(tags map[string]string) (string, error) {
 func describe(n int, def *task.Definition) batchDefinition {
 	options := def.Options
 	d := batchDefinition{
-		Def: n, Name: def.Name, Executor: string(def.Executor),
-		Queue: riverstore.Queue(def.Executor), Kind: riverstore.Kind(def.Executor, def.Name), Index: def.Index,
+		Def: n, Name: def.Name, Executor: string(def.Executor), Index: def.Index,
 		MaxAttempts: options.Retries + 1, RetryDelay: options.Delay.Microseconds(),
 		RetryBackoff: options.Backoff, RetryMaxDelay: options.MaxDelay.Microseconds(),
 		Memory: options.Memory, Requeue: options.RequeueOnInterrupt,

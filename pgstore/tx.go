@@ -77,8 +77,8 @@ func (s *Store) enqueueIn(ctx context.Context, tx transaction, requests ...task.
 	return ids, nil
 }
 
-// pgxTx is a transaction of pgx.
-type pgxTx struct{ tx pgx.Tx }
+// pgxTx is a transaction of pgx, or a pool where one statement is all.
+type pgxTx struct{ tx querier }
 
 func (t pgxTx) query(ctx context.Context, text string, args []any, scan func(scanner) error) error {
 	rows, err := t.tx.Query(ctx, text, args...)
