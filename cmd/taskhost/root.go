@@ -55,6 +55,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.demoCommand(), a.serveCommand(), a.runCommand(),
 		a.moduleCommand(), a.taskCommand(), a.nodeCommand(),
 		a.migrateCommand(), a.configCommand(), a.versionCommand(),
+		a.benchCommand(),
 	)
 	return root
 }
