@@ -36,13 +36,9 @@ type Host struct {
 	state     state
 	closing   chan struct{} // closed when the database is about to be
 	// ended ends with closing.
-	ended   context.Context
-	end     context.CancelFunc
-	stopped chan struct{} // closed when a stop is complete
-	stopErr error
-	// hasten ends when a caller of Stop has waited long enough.
-	hasten     context.Context
-	hastenStop context.CancelFunc
+	ended    context.Context
+	end      context.CancelFunc
+	stopping *riverstore.StopOnce
 }
 
 type state int
@@ -78,10 +74,9 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		engine:    engine,
 		functions: make(map[string]*function),
 		closing:   make(chan struct{}),
-		stopped:   make(chan struct{}),
 	}
 	h.library = modules.NewLibrary(moduleStore{h}, inspector{h})
-	h.hasten, h.hastenStop = context.WithCancel(context.Background())
+	h.stopping = riverstore.NewStopOnce(h.stop)
 	h.ended, h.end = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -159,25 +154,19 @@ func nodeName() (string, error) {
 // concurrently: all calls return when the host has stopped, and the context
 // that ends first counts. A task that calls it waits for itself.
 func (h *Host) Stop(ctx context.Context) error {
-	defer context.AfterFunc(ctx, h.hastenStop)()
 	h.mu.Lock()
-	first := h.state != stopping
-	if first {
+	if h.state != stopping {
 		h.store.Quiesce() // before anybody can see that the host is stopping
 	}
 	h.state = stopping
 	h.mu.Unlock()
-	if first {
-		h.stopErr = h.stop(context.WithoutCancel(ctx))
-		close(h.stopped)
-	}
-	<-h.stopped
-	return h.stopErr
+	return h.stopping.Stop(ctx)
 }
 
 // stop does the work of Stop, once.
 func (h *Host) stop(ctx context.Context) error {
-	err := h.store.Stop(h.hasten) //nolint:contextcheck // it ends with the first of all callers' contexts
+	err := h.store.Stop(ctx)
+	ctx = context.WithoutCancel(ctx)
 	close(h.closing)
 	h.end()
 	err = errors.Join(err, h.store.Close(), h.engine.Close(ctx))
@@ -198,37 +187,6 @@ func (h *Host) Run(ctx context.Context) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.config.ShutdownTimeout)
 	defer cancel()
 	return h.Stop(grace)
-}
-
-// Enqueue stores a task of the definition with that name, and returns its id
-// once it is durable. args are encoded as JSON; nil stands for none. Where ctx
-// ends first, the task may or may not have been stored: repeat the call with an
-// idempotency key to find out.
-//
-// It returns a *task.UnknownNameError, *task.ArgumentError or
-// *task.InvalidError where the request is at fault; nothing is stored then.
-func (h *Host) Enqueue(ctx context.Context, name string, args any, options EnqueueOptions) (task.ID, error) {
-	request, err := newRequest(name, args, options)
-	if err != nil {
-		return task.ID{}, err
-	}
-	return h.EnqueueRequest(ctx, request)
-}
-
-// EnqueueRequest is [Host.Enqueue] for arguments that are bytes already.
-func (h *Host) EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error) {
-	if err := h.ready(ctx); err != nil {
-		return task.ID{}, err
-	}
-	return h.store.Enqueue(ctx, request)
-}
-
-// EnqueueMany stores all requests in one transaction, or none.
-func (h *Host) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
-	if err := h.ready(ctx); err != nil {
-		return nil, err
-	}
-	return h.store.EnqueueMany(ctx, requests)
 }
 
 // ready reports a host that was stopped, and makes functions known that were

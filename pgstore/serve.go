@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -22,14 +21,8 @@ type ServeConfig = riverstore.ServeConfig
 
 // serving is what a started store holds.
 type serving struct {
-	runner *riverstore.Runner
-
-	once sync.Once
-	done chan struct{} // closed when a stop is complete
-	err  error
-	// hasten ends when a caller of stop has waited long enough.
-	hasten     context.Context
-	hastenStop context.CancelFunc
+	runner   *riverstore.Runner
+	stopping *riverstore.StopOnce
 }
 
 // Start makes this process a node and begins to work tasks with handler, beside
@@ -60,9 +53,7 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 	if err := runner.Start(ctx); err != nil {
 		return err
 	}
-	serving := &serving{runner: runner, done: make(chan struct{})}
-	serving.hasten, serving.hastenStop = context.WithCancel(context.Background())
-	s.serving = serving
+	s.serving = &serving{runner: runner, stopping: riverstore.NewStopOnce(runner.Stop)}
 	return nil
 }
 
@@ -87,26 +78,11 @@ func (s *Store) Stop(ctx context.Context) error {
 	if serving == nil {
 		return nil
 	}
-	err := serving.stop(ctx)
+	err := serving.stopping.Stop(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.serving == serving {
 		s.serving = nil
 	}
 	return err
-}
-
-// stop stops once. Every caller waits for it, and the context that ends first
-// counts.
-func (v *serving) stop(ctx context.Context) error {
-	defer context.AfterFunc(ctx, v.hastenStop)()
-	v.once.Do(func() {
-		go func() {
-			defer close(v.done)
-			v.err = v.runner.Stop(v.hasten)
-			v.hastenStop()
-		}()
-	})
-	<-v.done
-	return v.err
 }

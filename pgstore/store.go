@@ -127,7 +127,7 @@ func (s *Store) close() error {
 	if serving != nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		errs = append(errs, serving.stop(ctx))
+		errs = append(errs, serving.stopping.Stop(ctx))
 	}
 	if s.Enqueuer != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -24,18 +23,12 @@ type ServeConfig = riverstore.ServeConfig
 
 // serving is what a started store holds.
 type serving struct {
-	store   *Store
-	lock    *flock.Flock
-	runner  *riverstore.Runner
-	watcher *watcher
-	node    string
-
-	once sync.Once
-	done chan struct{} // closed when a stop is complete
-	err  error
-	// hasten ends when a caller of stop has waited long enough.
-	hasten     context.Context
-	hastenStop context.CancelFunc
+	store    *Store
+	lock     *flock.Flock
+	runner   *riverstore.Runner
+	watcher  *watcher
+	node     string
+	stopping *riverstore.StopOnce
 }
 
 // Start locks the file, takes up what an earlier process left running, and
@@ -54,8 +47,8 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 	if err != nil {
 		return err
 	}
-	serving := &serving{store: s, lock: lock, node: config.Node, done: make(chan struct{})}
-	serving.hasten, serving.hastenStop = context.WithCancel(context.Background())
+	serving := &serving{store: s, lock: lock, node: config.Node}
+	serving.stopping = riverstore.NewStopOnce(serving.stop)
 	if err := serving.start(ctx, handler, config); err != nil {
 		return errors.Join(fmt.Errorf("work the database %s: %w", s.path, err), lock.Close())
 	}
@@ -84,7 +77,7 @@ func (s *Store) Stop(ctx context.Context) error {
 	if serving == nil {
 		return nil
 	}
-	err := serving.stop(ctx)
+	err := serving.stopping.Stop(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.serving == serving {
@@ -123,23 +116,13 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 	return nil
 }
 
-// stop stops once. Every caller waits for it, and the context that ends first
-// counts.
+// stop stops the work, and gives the file back.
 func (v *serving) stop(ctx context.Context) error {
-	defer context.AfterFunc(ctx, v.hastenStop)()
-	v.once.Do(func() {
-		go func() {
-			defer close(v.done)
-			err := errors.Join(v.watcher.stop(), v.runner.Stop(v.hasten))
-			cleanup, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
-			_, nodeErr := v.store.write.ExecContext(cleanup, "DELETE FROM node WHERE id = ?", v.node)
-			v.err = errors.Join(err, nodeErr, v.lock.Close())
-			v.hastenStop()
-		}()
-	})
-	<-v.done
-	return v.err
+	err := errors.Join(v.watcher.stop(), v.runner.Stop(ctx))
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, nodeErr := v.store.write.ExecContext(cleanup, "DELETE FROM node WHERE id = ?", v.node)
+	return errors.Join(err, nodeErr, v.lock.Close())
 }
 
 // endOrphans ends the attempts of a process that died: whatever is running

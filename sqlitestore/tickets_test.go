@@ -3,6 +3,7 @@ package sqlitestore_test
 import (
 	"encoding/json"
 	"strings"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/sqlitestore"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -189,7 +191,11 @@ func TestABatchOfLargeArguments(t *testing.T) {
 
 // BenchmarkRepair looks for lost tickets where none is.
 func BenchmarkRepair(b *testing.B) {
-	store := benchStore(b)
+	store, err := sqlitestore.Open(b.Context(), sqlitestore.Config{Path: filepath.Join(b.TempDir(), "bench.db")})
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, store.Close()) })
+	def := task.Definition{Name: "noop", Executor: task.Async, Options: task.Options{}.WithDefaults()}
+	require.NoError(b, store.DeclareFunctions(b.Context(), []task.Definition{def}))
 	requests := make([]task.Request, 10_000)
 	for i := range requests {
 		requests[i].Name = "noop"

@@ -3,7 +3,6 @@ package sqlitestore_test
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"net/url"
 	"slices"
 	"testing"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskhost/taskhost/sqlitestore"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -64,38 +62,5 @@ func TestOthersCommitsAreSeenAtOnce(t *testing.T) {
 			}
 		}
 		require.Less(t, median, 15*time.Millisecond, name)
-	}
-}
-
-// BenchmarkLatency measures from the commit to the start of the handler.
-func BenchmarkLatency(b *testing.B) {
-	for _, way := range []string{"own", "transaction"} {
-		b.Run(way, func(b *testing.B) {
-			store, path := benchStoreAt(b)
-			started := make(chan time.Time, 1)
-			require.NoError(b, store.Start(b.Context(), handlerFunc(func(context.Context, *task.Execution, task.LogSink) task.Outcome {
-				started <- time.Now()
-				return task.Outcome{}
-			}), sqlitestore.ServeConfig{Node: "bench", Slots: map[task.Executor]int{task.Wasm: 10}, LogInterval: time.Second}))
-			db := callersDB(b, path)
-			var waits []time.Duration
-			for b.Loop() {
-				if way == "own" {
-					_, err := store.Enqueue(b.Context(), task.Request{Name: "noop"})
-					require.NoError(b, err)
-				} else {
-					tx := beginTx(b, db)
-					_, err := store.EnqueueTx(b.Context(), tx, task.Request{Name: "noop"})
-					require.NoError(b, err)
-					require.NoError(b, tx.Commit())
-				}
-				committed := time.Now()
-				waits = append(waits, (<-started).Sub(committed))
-			}
-			slices.Sort(waits)
-			for _, p := range []int{50, 99} {
-				b.ReportMetric(float64(waits[len(waits)*p/100].Microseconds())/1000, fmt.Sprintf("ms-p%d", p))
-			}
-		})
 	}
 }

@@ -13,6 +13,37 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
+// Enqueue stores a task of the definition with that name, and returns its id
+// once it is durable. args are encoded as JSON; nil stands for none. Where ctx
+// ends first, the task may or may not have been stored: repeat the call with an
+// idempotency key to find out.
+//
+// It returns a *task.UnknownNameError, *task.ArgumentError or
+// *task.InvalidError where the request is at fault; nothing is stored then.
+func (h *Host) Enqueue(ctx context.Context, name string, args any, options EnqueueOptions) (task.ID, error) {
+	request, err := newRequest(name, args, options)
+	if err != nil {
+		return task.ID{}, err
+	}
+	return h.EnqueueRequest(ctx, request)
+}
+
+// EnqueueRequest is [Host.Enqueue] for arguments that are bytes already.
+func (h *Host) EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error) {
+	if err := h.ready(ctx); err != nil {
+		return task.ID{}, err
+	}
+	return h.store.Enqueue(ctx, request)
+}
+
+// EnqueueMany stores all requests in one transaction, or none.
+func (h *Host) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
+	if err := h.ready(ctx); err != nil {
+		return nil, err
+	}
+	return h.store.EnqueueMany(ctx, requests)
+}
+
 // EnqueueTx is [Host.Enqueue] in a transaction of the caller's, on the Postgres
 // database that the host uses: the task is there once that is committed, and never
 // was where it is rolled back. Other callers that use the same idempotency key
