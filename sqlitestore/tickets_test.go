@@ -2,8 +2,8 @@ package sqlitestore_test
 
 import (
 	"encoding/json"
-	"strings"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
