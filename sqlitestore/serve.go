@@ -99,7 +99,7 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 	var err error
 	v.runner, err = riverstore.NewRunner(riversqlite.New(v.store.write), v.store, handler, riverstore.RunnerConfig{
 		ServeConfig:  config,
-		PollInterval: pollInterval,
+		PollInterval: v.store.poll,
 		Bus:          v.store.bus,
 		Ended:        v.store.waiters.Tell,
 		Logger:       v.store.logger,

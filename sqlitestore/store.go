@@ -55,6 +55,7 @@ type Store struct {
 	// What is prepared on either.
 	writing, reading statements
 	bus              *riverstore.Bus
+	poll             time.Duration // how often tickets are looked for
 	waiters          *riverstore.Waiters
 
 	mu      sync.Mutex
@@ -86,7 +87,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", path, err)
 	}
-	s := &Store{path: path, logger: config.Logger, bus: riverstore.NewBus()}
+	s := &Store{path: path, logger: config.Logger, bus: riverstore.NewBus(), poll: pollInterval}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.waiters = riverstore.NewWaiters(s)
 	if err := s.open(ctx); err != nil {

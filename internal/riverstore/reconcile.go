@@ -12,7 +12,7 @@ import (
 const (
 	// reconcileInterval is how often a node compares what it holds with what the
 	// database says that it runs, and looks for the tasks of nodes that died.
-	reconcileInterval = 2 * time.Second
+	reconcileInterval = time.Second
 	// repairInterval is how often lost tickets are looked for.
 	repairInterval = time.Minute
 	// reconcileTimeout bounds each of these looks.
