@@ -99,6 +99,7 @@ func TestBombsAreRefused(t *testing.T) {
 // some hundred times their own size, or time that is quadratic in it.
 func amplifiers() map[string][]byte {
 	types, funcs, code := functions(20_000)
+	oneType, oneFunc, _ := functions(1)
 	locals := sized([]byte{1}, leb(50_000), []byte{0x7f, 0x0b})
 	manyResults := section(secType, vec(join([]byte{0x60, 0}, many(1_000, 0x7f)), noType))
 	call := section(secImport, vec(join(str("a"), str("b"), []byte{0, 0})))
@@ -114,7 +115,7 @@ func amplifiers() map[string][]byte {
 			section(secExport, leb(9_991), exportNames(9_991)), section(secCode, many(100_000, emptyBody...)),
 			custom("name", []byte{2}, sized(many(10, 0, 0)))),
 		"many long types":      module(section(secType, many(200, join([]byte{0x60}, many(1_000, 0x6f), []byte{0})...))),
-		"many element entries": module(section(secElement, vec(join([]byte{1, 0}, many(600_000, 0)), join([]byte{1, 0}, many(600_000, 0))))),
+		"many element entries": module(oneType, oneFunc, section(secElement, vec(join([]byte{1, 0}, many(600_000, 0)), join([]byte{1, 0}, many(600_000, 0))))),
 		"many custom sections": module(bytes.Repeat(custom("x"), 1_001)),
 		"many names":           module(custom("name", []byte{1}, sized(many(600_000, 0, 0)), []byte{2}, sized(vec(join([]byte{0}, many(600_000, 0, 0)))))),
 	}

@@ -24,7 +24,7 @@ func (d *decoder) expr() {
 	at := d.pos
 	switch op := d.byte("initial value"); op {
 	case opGlobalGet:
-		d.u32("global index")
+		d.index("global index", d.module.Globals)
 	case opI32Const:
 		d.skipSigned(32, "constant")
 	case opI64Const:
@@ -36,7 +36,7 @@ func (d *decoder) expr() {
 	case opRefNull:
 		d.refType()
 	case opRefFunc:
-		d.u32("function index")
+		d.index("function index", len(d.module.funcs))
 	case opVector:
 		if vector := d.u32("instruction"); vector != opV128Const {
 			d.fail(at, RuleMalformed, "vector instruction %d in an initial value, only v128.const may be: the file is damaged", vector)
@@ -52,6 +52,15 @@ func (d *decoder) expr() {
 		d.fail(at, RuleFeature, "an initial value that is computed is not supported, build without extended constant expressions")
 	default:
 		d.fail(at, RuleMalformed, "instruction 0x%02x in an initial value, it ends after one constant: the file is damaged", op)
+	}
+}
+
+// index reads which one of n is meant. It is held against n here, since one that
+// is too large could mean what a rewriter appends.
+func (d *decoder) index(what string, n int) {
+	at := d.pos
+	if i := d.u32(what); d.err == nil && uint64(i) >= uint64(n) {
+		d.fail(at, RuleMismatch, "%s %d, there are %d: the file is damaged", what, i, n)
 	}
 }
 
@@ -97,7 +106,7 @@ func (d *decoder) elementSegment() {
 			d.fail(at, RuleMalformed, "kind 0x%02x, only 0 for functions is known: the file is damaged", kind)
 		}
 	}
-	d.elementEntries(1, func() { d.u32("function index") })
+	d.elementEntries(1, func() { d.index("function index", len(d.module.funcs)) })
 }
 
 // elementEntries passes over entries that take at least least bytes each.
@@ -126,7 +135,9 @@ func (d *decoder) dataSection() {
 	for i := 0; i < n && d.err == nil; i++ {
 		d.at("data segment", i)
 		at := d.pos
-		switch flags := d.u32("flags"); flags {
+		flags := d.u32("flags")
+		d.module.ActiveData = d.module.ActiveData || flags != 1
+		switch flags {
 		case 0:
 			d.expr()
 		case 1: // copied by an instruction, and not at the start

@@ -192,7 +192,7 @@ func (d *decoder) limits(unit string) (least, most uint32, hasMost bool) {
 func (d *decoder) globalSection() {
 	n := d.count("global count", minGlobal, maxGlobals)
 	for i := 0; i < n && d.err == nil; i++ {
-		d.at("global", d.globals)
+		d.at("global", d.module.Globals)
 		d.global()
 		d.expr()
 	}
@@ -205,7 +205,7 @@ func (d *decoder) global() {
 	if mutable := d.byte("mutability"); mutable > 1 {
 		d.fail(at, RuleMalformed, "mutability 0x%02x is neither 0 nor 1: the file is damaged", mutable)
 	}
-	d.globals++
+	d.module.Globals++
 }
 
 // exportSection reads what the module offers. Everything that an index can
@@ -230,7 +230,7 @@ func (d *decoder) exportSection() {
 		case KindMemory:
 			there = len(d.module.Memories)
 		case KindGlobal:
-			there = d.globals
+			there = d.module.Globals
 		default:
 			d.badKind(kindAt, e.Kind)
 		}

@@ -44,7 +44,8 @@ func TestLimits(t *testing.T) {
 		"exports":          {10_000, oneMemoryExported},
 		"element segments": {100_000, func(n int) []byte { return module(section(secElement, many(n, 1, 0, 0))) }},
 		"element entries": {1_000_000, func(n int) []byte {
-			return module(section(secElement, vec(join([]byte{1, 0}, many(5, 0)), join([]byte{1, 0}, many(n-5, 0)))))
+			types, funcs, code := functions(1)
+			return module(types, funcs, section(secElement, vec(join([]byte{1, 0}, many(5, 0)), join([]byte{1, 0}, many(n-5, 0)))), code)
 		}},
 		"data segments": {100_000, func(n int) []byte { return module(section(secData, many(n, 1, 0))) }},
 		"data count":    {100_000, func(n int) []byte { return module(section(secDataCount, leb(n)), section(secData, many(n, 1, 0))) }},

@@ -38,6 +38,10 @@ type Module struct {
 	Memories []Memory
 	// Tables are the imported and then the defined ones.
 	Tables []Table
+	// Globals is how many there are, imported and defined.
+	Globals int
+	// ActiveData says that there is data which goes to memory at the start.
+	ActiveData bool
 	// HasStart says that the module names a function that runs by itself when
 	// the module is instantiated, before any export is called.
 	HasStart bool
@@ -74,6 +78,9 @@ func (m *Module) Func(index uint32) (FuncType, bool) {
 	return m.Types[m.funcs[index]], true
 }
 
+// NumFuncs is how many functions there are, imported and defined.
+func (m *Module) NumFuncs() int { return len(m.funcs) }
+
 // ExportedFunc returns the type of the function that is exported under name.
 // It is false where nothing is, or something that is no function.
 func (m *Module) ExportedFunc(name string) (FuncType, bool) {
@@ -95,7 +102,6 @@ type decoder struct {
 	customs       int  // custom sections so far
 	sawName       bool // the name section has been read
 	importedFuncs int
-	globals       int    // imported and defined
 	tableMin      uint64 // sum of the least sizes of all tables
 	signature     int    // parameters and results of all types
 	maxResults    int    // of any type
