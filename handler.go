@@ -71,7 +71,7 @@ func (h *handler) runModule(ctx context.Context, exec *task.Execution, log task.
 	outcome := task.Outcome{
 		Result:     out.Output,
 		ResultType: out.OutputType,
-		Usage:      task.Usage{Sandbox: out.Usage.Sandbox, PeakMemory: out.Usage.PeakMemory},
+		Usage:      task.Usage{Sandbox: out.Usage.Sandbox, PeakMemory: out.Usage.PeakMemory, Fuel: out.Usage.Fuel},
 	}
 	if out.Failure != nil {
 		outcome.Failure = &task.Failure{

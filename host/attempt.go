@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/taskhost/taskhost/host/fuel"
 )
 
 // Attempt is all that an execution needs, as plain values.
@@ -56,6 +58,9 @@ type Usage struct {
 	Sandbox time.Duration
 	// PeakMemory is the largest size of the guest's memory, in bytes.
 	PeakMemory int64
+	// Fuel is the guest's work, in the units of package fuel: an upper bound of
+	// its instructions, and the same whenever it does the same.
+	Fuel int64
 }
 
 // Kind sorts failures by whose doing they are.
@@ -102,6 +107,13 @@ type Limits struct {
 	LogTotal int
 	// HostCalls bounds the calls of host functions. Defaults to 100,000.
 	HostCalls int
+	// Fuel bounds the guest's work, as [Usage.Fuel] counts it. Defaults to 0, which
+	// is no limit.
+	Fuel int64
+	// Depth bounds how deep calls of the guest's functions are nested, where those
+	// that call nothing do not count. Defaults to 10,000, at most
+	// [fuel.MaxDepth].
+	Depth int
 }
 
 // MaxMemory is the most that an instance may be given, in bytes.
@@ -114,6 +126,8 @@ func (l Limits) WithDefaults() Limits {
 	setDefault(&l.LogLine, 8<<10)
 	setDefault(&l.LogTotal, 1<<20)
 	setDefault(&l.HostCalls, 100_000)
+	setDefault(&l.Depth, 10_000)
+	l.Depth = min(l.Depth, fuel.MaxDepth)
 	l.Memory = min(l.Memory, MaxMemory)
 	return l
 }

@@ -68,6 +68,9 @@ func counted(name string, body hostFunc) api.GoModuleFunc {
 				hint:  "log less, or split the task",
 			})
 		}
+		if ctx.Err() != nil {
+			panic(ctx.Err()) // a call can take longer than what it is charged
+		}
 		body(ctx, x, mod.Memory(), stack)
 	}
 }

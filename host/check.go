@@ -8,6 +8,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/fuel"
 	"github.com/taskhost/taskhost/host/wasi"
 	"github.com/taskhost/taskhost/host/wasmfile"
 )
@@ -104,7 +105,8 @@ func checkExports(file *wasmfile.Module) error {
 }
 
 // checkOwn refuses a module that exports a host function under a name that the
-// host calls: the host function would then take the host module for the guest.
+// host calls: the host function would then take the host module for the guest. It
+// also refuses names that the host gives to what it adds.
 func checkOwn(file *wasmfile.Module) error {
 	var imported uint32
 	for _, imp := range file.Imports {
@@ -113,6 +115,9 @@ func checkOwn(file *wasmfile.Module) error {
 		}
 	}
 	for _, export := range file.Exports {
+		if fuel.Reserved(export.Name) {
+			return moduleErrorf("it exports %s: names that begin with %q are the host's own", quoted(export.Name), fuel.Prefix)
+		}
 		if export.Kind == wasmfile.KindFunc && export.Index < imported {
 			return moduleErrorf("it exports the host function that it imports as number %d, as %s: export functions of its own", export.Index, quoted(export.Name))
 		}

@@ -26,9 +26,9 @@ type Config struct {
 // Engine runs modules. It is safe for concurrent use, and has no goroutines of
 // its own.
 type Engine struct {
-	interrupter interrupter
-	runtime     wazero.Runtime
-	cache       wazero.CompilationCache // nil without a CacheDir
+	runtime   wazero.Runtime
+	cache     wazero.CompilationCache // nil without a CacheDir
+	onCompile func()                  // for tests, nil otherwise
 
 	mu      sync.Mutex
 	modules map[string]*module
@@ -47,7 +47,7 @@ type module struct {
 // New returns an engine. ctx bounds the setting up only. The caller must Close
 // it.
 func New(ctx context.Context, config Config) (*Engine, error) {
-	e := &Engine{interrupter: closeOnDone{}, modules: make(map[string]*module)}
+	e := &Engine{modules: make(map[string]*module)}
 	rc := wazero.NewRuntimeConfigCompiler().
 		WithCoreFeatures(api.CoreFeaturesV2).
 		WithMemoryLimitPages(MaxMemory / pageSize).
@@ -64,7 +64,7 @@ func New(ctx context.Context, config Config) (*Engine, error) {
 		rc = rc.WithCompilationCache(cache)
 	}
 	ctx = context.WithoutCancel(ctx)
-	e.runtime = wazero.NewRuntimeWithConfig(ctx, e.interrupter.configure(rc))
+	e.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
 	if _, err := wasi.Instantiate(ctx, e.runtime); err != nil {
 		return nil, errors.Join(fmt.Errorf("set up WASI: %w", err), e.Close(ctx))
 	}
@@ -147,12 +147,9 @@ func (e *Engine) prepare(ctx context.Context, m *module, wasm []byte) error {
 	if len(file.Memories) > 0 {
 		m.minMemory = int64(file.Memories[0].Min) * pageSize
 	}
-	code, err := boundTables(file, wasm)
+	code, err := e.instrument(file, wasm)
 	if err != nil {
 		return err
-	}
-	if code, err = e.interrupter.instrument(code); err != nil {
-		return &ModuleError{Reason: err.Error(), Err: err}
 	}
 	m.compiled, err = e.compile(ctx, code)
 	return err

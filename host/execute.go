@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/fuel"
 	"github.com/taskhost/taskhost/host/wasi"
 )
 
@@ -32,7 +33,7 @@ func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outc
 	if x.command {
 		err = x.endCommand(err)
 	}
-	out := Outcome{Usage: Usage{Sandbox: x.sandbox, PeakMemory: x.peakMemory}}
+	out := Outcome{Usage: Usage{Sandbox: x.sandbox, PeakMemory: x.peakMemory, Fuel: x.fuel}}
 	switch {
 	case err != nil:
 		out.Failure = x.explain(ctx, err)
@@ -126,6 +127,8 @@ type execution struct {
 
 	sandbox    time.Duration
 	peakMemory int64
+	fuel       int64
+	ended      fuel.Reason
 }
 
 func newExecution(attempt *Attempt, calls Calls) *execution {
@@ -181,12 +184,37 @@ func (e *Engine) run(ctx context.Context, x *execution, call func(context.Contex
 	defer func() {
 		err = errors.Join(err, instance.Close(context.WithoutCancel(ctx)))
 	}()
+	meter, err := fuel.Attach(instance, x.attempt.Limits.Fuel, x.attempt.Limits.Depth)
+	if err != nil {
+		return &hostError{err}
+	}
+	defer func() { x.fuel, x.ended = meter.Used(), meter.Reason() }()
+	defer stopWhenDone(ctx, meter, &x.memory)()
+	if err := meter.Start(guestCtx); err != nil {
+		return err
+	}
 	if initialize := instance.ExportedFunction(abi.ExportInitialize); initialize != nil {
 		if _, err := initialize.Call(guestCtx); err != nil {
 			return err
 		}
 	}
 	return call(guestCtx, instance)
+}
+
+// stopWhenDone stops the guest when the context ends, until the function that it
+// returns is called.
+func stopWhenDone(ctx context.Context, meter *fuel.Meter, memory *memory) func() {
+	stopped := make(chan struct{})
+	release := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		memory.stop.Store(true)
+		meter.Stop()
+	})
+	return func() {
+		if !release() {
+			<-stopped // the instance is about to go
+		}
+	}
 }
 
 // stopWith ends the guest from inside a host function.

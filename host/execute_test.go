@@ -13,6 +13,7 @@ import (
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host"
+	"github.com/taskhost/taskhost/host/fuel"
 )
 
 func TestTypedHandler(t *testing.T) {
@@ -179,10 +180,11 @@ func TestCacheDir(t *testing.T) {
 }
 
 func TestDefaultLimits(t *testing.T) {
-	require.Equal(t, host.Limits{Memory: 64 << 20, Output: 1 << 20, LogLine: 8 << 10, LogTotal: 1 << 20, HostCalls: 100_000}, host.Limits{}.WithDefaults())
-	own := host.Limits{Memory: 1, Output: 2, LogLine: 3, LogTotal: 4, HostCalls: 5}
+	require.Equal(t, host.Limits{Memory: 64 << 20, Output: 1 << 20, LogLine: 8 << 10, LogTotal: 1 << 20, HostCalls: 100_000, Depth: 10_000}, host.Limits{}.WithDefaults())
+	own := host.Limits{Memory: 1, Output: 2, LogLine: 3, LogTotal: 4, HostCalls: 5, Fuel: 6, Depth: 7}
 	require.Equal(t, own, own.WithDefaults())
 	require.Equal(t, int64(host.MaxMemory), host.Limits{Memory: host.MaxMemory + 1}.WithDefaults().Memory)
+	require.Equal(t, fuel.MaxDepth, host.Limits{Depth: fuel.MaxDepth + 1}.WithDefaults().Depth)
 }
 
 func TestUnpreparedModule(t *testing.T) {

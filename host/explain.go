@@ -30,6 +30,8 @@ func (x *execution) explain(ctx context.Context, err error) *Failure {
 		return &Failure{Kind: KindTrap, Message: x.stopped.Error(), Trace: trace}
 	case errors.As(x.stopped, &limit), errors.As(err, &limit):
 		return &Failure{Kind: KindLimit, Message: limit.Error(), Trace: trace}
+	case x.fuelLimit() != nil:
+		return &Failure{Kind: KindLimit, Message: x.fuelLimit().Error(), Trace: trace}
 	case errors.As(err, &host):
 		return &Failure{Kind: KindHost, Message: host.Error()}
 	case exited && !x.memory.refused:

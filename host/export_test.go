@@ -18,20 +18,10 @@ func WithoutHostFunc(name string, f func()) {
 }
 
 // OnCompile has f called before each module that the engine compiles.
-func OnCompile(e *Engine, f func()) { e.interrupter = observer{e.interrupter, f} }
+func OnCompile(e *Engine, f func()) { e.onCompile = f }
 
 // CompileUnchecked has the runtime compile what nothing has looked at.
 func CompileUnchecked(e *Engine, wasm []byte) error {
 	_, err := e.compile(context.Background(), wasm)
 	return err
-}
-
-type observer struct {
-	interrupter
-	observe func()
-}
-
-func (o observer) instrument(wasm []byte) ([]byte, error) {
-	o.observe()
-	return o.interrupter.instrument(wasm)
 }

@@ -1,24 +1,48 @@
 package host
 
-import "github.com/tetratelabs/wazero"
+import (
+	"fmt"
 
-// interrupter is how a running guest is made to stop when its context ends.
-type interrupter interface {
-	// configure sets up the runtime.
-	configure(wazero.RuntimeConfig) wazero.RuntimeConfig
-	// instrument rewrites a module that has been read, before it is compiled.
-	instrument(wasm []byte) ([]byte, error)
+	"github.com/taskhost/taskhost/host/fuel"
+	"github.com/taskhost/taskhost/host/wasmfile"
+)
+
+// instrument rewrites a module that has been read, before it is compiled, so that
+// it counts its work and can be stopped.
+func (e *Engine) instrument(file *wasmfile.Module, wasm []byte) ([]byte, error) {
+	if e.onCompile != nil {
+		e.onCompile()
+	}
+	code, err := boundTables(file, wasm)
+	if err != nil {
+		return nil, err
+	}
+	// The sections behind the tables may have moved.
+	if file, err = wasmfile.Read(code); err == nil {
+		code, err = fuel.Rewrite(file, code)
+	}
+	if err != nil {
+		return nil, &ModuleError{Reason: fmt.Sprintf("it cannot be made to count its work: %v", err), Err: err}
+	}
+	return code, nil
 }
 
-// closeOnDone is wazero's own way: compiled code looks, at each turn of a loop,
-// whether its module was closed. It makes CPU-heavy guests several times
-// slower, and does not see a guest that recurses without a loop or is inside
-// one long bulk operation: such a guest runs on past its deadline. So this
-// stands for modules that are trusted. RATIONALE.md says what takes its place.
-type closeOnDone struct{}
-
-func (closeOnDone) configure(c wazero.RuntimeConfig) wazero.RuntimeConfig {
-	return c.WithCloseOnContextDone(true)
+// fuelLimit says which of the limits of the meter a guest ran into, nil for none.
+func (x *execution) fuelLimit() *limitError {
+	switch x.ended {
+	case fuel.OutOfFuel:
+		return &limitError{
+			limit: "fuel",
+			max:   fmt.Sprintf("%d units of work", x.attempt.Limits.Fuel),
+			hint:  "have it do less, or split the task",
+		}
+	case fuel.TooDeep:
+		return &limitError{
+			limit: "depth",
+			max:   fmt.Sprintf("%d calls within calls", x.attempt.Limits.Depth),
+			hint:  "have it recurse less deeply, or use a loop",
+		}
+	default:
+		return nil
+	}
 }
-
-func (closeOnDone) instrument(wasm []byte) ([]byte, error) { return wasm, nil }

@@ -1,6 +1,10 @@
 package host
 
-import "github.com/tetratelabs/wazero/experimental"
+import (
+	"sync/atomic"
+
+	"github.com/tetratelabs/wazero/experimental"
+)
 
 // memory is the linear memory of one instance. wazero's own limit is one for
 // all instances of a runtime; this one is the instance's.
@@ -9,6 +13,8 @@ type memory struct {
 	bytes   []byte
 	refused bool
 	peak    uint64
+	// stop is set when the guest is to stop: a copy of a gigabyte would delay it.
+	stop atomic.Bool
 }
 
 var (
@@ -27,16 +33,34 @@ func (m *memory) Reallocate(size uint64) []byte {
 		m.refused = true
 		return nil
 	}
+	if m.stop.Load() {
+		return nil
+	}
 	if size > uint64(cap(m.bytes)) {
 		// A little room ahead, so that a guest that grows page by page is not
 		// copied each time.
 		room := min(m.limit, size+size/4)
 		grown := make([]byte, size, room)
-		copy(grown, m.bytes)
+		if !m.copyTo(grown) {
+			return nil
+		}
 		m.bytes = grown
 	}
 	m.bytes, m.peak = m.bytes[:size], size // it never shrinks
 	return m.bytes
+}
+
+// copyTo copies in pieces, between which the garbage collector can run. It is false
+// where the guest is to stop.
+func (m *memory) copyTo(grown []byte) bool {
+	const piece = 1 << 20
+	for at := 0; at < len(m.bytes); at += piece {
+		if m.stop.Load() {
+			return false
+		}
+		copy(grown[at:], m.bytes[at:min(at+piece, len(m.bytes))])
+	}
+	return true
 }
 
 // Free implements [experimental.LinearMemory].

@@ -1,0 +1,97 @@
+package fuel
+
+import "encoding/binary"
+
+// units makes a charge of the i32 on the stack, a length.
+func (c *code) units(shift int64) {
+	c.op(opI64ExtendU)
+	c.i64(shift)
+	c.op(opI64ShrU)
+	c.i64(depthBits)
+	c.op(opI64Shl)
+}
+
+// yieldIf calls yield where the i32 on the stack says so.
+func (c *code) yieldIf(counter, yield uint32) {
+	c.op(opIf, noResult)
+	c.with(opLocalGet, counter)
+	c.with(opCall, yield)
+	c.with(opLocalSet, counter)
+	c.op(opEnd)
+}
+
+// assemble writes the body out, with what goes to the marks.
+func (b *body) assemble(groups int, locals []byte) []byte {
+	own := []byte{1, 0x7e}
+	if groups++; b.usesScratch {
+		groups++
+		own = append(own, 1, 0x7f)
+	}
+	out := make(code, 0, len(b.out)+len(locals)+12*len(b.marks))
+	out = binary.AppendUvarint(out, uint64(groups))
+	out = append(append(out, locals...), own...)
+	from := 0
+	for _, m := range b.marks {
+		out = append(out, b.out[from:m.at]...)
+		from = m.at
+		b.place(&out, m)
+	}
+	return append(out, b.out[from:]...)
+}
+
+// place writes what goes to a mark.
+func (b *body) place(out *code, m mark) {
+	switch m.kind {
+	case markEntry:
+		b.enter(out, b.regions[m.region])
+	case markExit:
+		b.leave(out)
+	default:
+		cost := b.regions[m.region]
+		if cost == 0 {
+			return
+		}
+		if m.kind == markPlain && cost < regionCheck {
+			out.take(b.counter, int64(cost)<<depthBits)
+			return
+		}
+		out.with(opLocalGet, b.counter)
+		out.i64(int64(cost) << depthBits)
+		out.op(opI64Sub)
+		out.with(opLocalTee, b.counter)
+		out.i64(0)
+		out.op(opI64LtS)
+		out.yieldIf(b.counter, b.yield)
+	}
+}
+
+// enter charges for the first region, and takes one of the depth.
+func (b *body) enter(out *code, cost int) {
+	units := int64(cost) << depthBits
+	if b.calls {
+		units++
+	}
+	out.with(opGlobalGet, b.fuel)
+	out.i64(units)
+	out.op(opI64Sub)
+	out.with(opLocalTee, b.counter)
+	if b.calls {
+		out.i64(-1<<63 | tooDeep)
+		out.op(opI64And, opI64Eqz, opI32Eqz)
+	} else {
+		out.i64(0)
+		out.op(opI64LtS)
+	}
+	out.yieldIf(b.counter, b.yield)
+}
+
+// leave notes the counter, with the depth given back. It leaves the local as it is,
+// so that it can stand before a branch that is not taken.
+func (b *body) leave(out *code) {
+	out.with(opLocalGet, b.counter)
+	if b.calls {
+		out.i64(1)
+		out.op(opI64Add)
+	}
+	out.with(opGlobalSet, b.fuel)
+}
