@@ -3,7 +3,9 @@ package host
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 // Implemented are the names of the host functions that have a body.
@@ -24,4 +26,17 @@ func OnCompile(e *Engine, f func()) { e.onCompile = f }
 func CompileUnchecked(e *Engine, wasm []byte) error {
 	_, err := e.compile(context.Background(), wasm)
 	return err
+}
+
+// FuelWithFixedClock is what an attempt uses that is given the same clocks and
+// randomness each time.
+func FuelWithFixedClock(e *Engine, attempt Attempt) (int64, error) {
+	attempt.Limits = attempt.Limits.WithDefaults()
+	x := newExecution(&attempt, discardCalls{})
+	x.wasi.Random = rand.NewChaCha8([32]byte{})
+	x.wasi.WallClock = func() time.Time { return time.Unix(1e9, 0) }
+	ticks := int64(0)
+	x.wasi.Monotonic = func() int64 { ticks += 1000; return ticks }
+	err := e.run(context.Background(), x, x.call)
+	return x.fuel, err
 }

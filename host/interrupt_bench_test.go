@@ -119,7 +119,7 @@ func tightModule() []byte {
 	sig := signature{params: []byte{i32}, results: []byte{i64}}
 	m.functions = []function{
 		{export: "tight", signature: sig, code: slices.Concat(
-			[]byte{0x03, 0x7e},                                     // loop (result i64)
+			[]byte{0x03, 0x7e}, // loop (result i64)
 			[]byte{0x20, 0, 0x41, 1, 0x6b, 0x22, 0, 0x41, 0, 0x4a}, // n = n-1, n > 0
 			[]byte{0x0d, 0, 0x20, 0, 0xac, 0x0b},                   // br_if 0, n as i64, end
 		)},
