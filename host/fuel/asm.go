@@ -41,6 +41,7 @@ const (
 	opI64Eqz       = 0x50
 	opI64LtS       = 0x53
 	opI64LeU       = 0x58
+	opI64GeS       = 0x59
 	opI32Add       = 0x6a
 	opI32Sub       = 0x6b
 	opI32And       = 0x71

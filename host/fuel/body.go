@@ -280,6 +280,6 @@ func (b *body) chargeLength(shift int64) {
 func (b *body) look() {
 	b.out.with(opLocalGet, b.counter)
 	b.out.i64(0)
-	b.out.op(opI64LtS)
-	b.out.yieldIf(b.counter, b.yield)
+	b.out.op(opI64GeS)
+	b.out.yieldUnless(b.counter, b.yield)
 }

@@ -11,9 +11,24 @@ func (c *code) units(shift int64) {
 	c.op(opI64Shl)
 }
 
+// How a look is written decides what wazero's register allocator makes of the code
+// behind it: that begins with values where they are at the end of the way that was
+// written first. After a call that is nowhere, so that in functions that call the
+// way without one comes first. Where nothing else is called, the short form is best.
+
 // yieldIf calls yield where the i32 on the stack says so.
 func (c *code) yieldIf(counter, yield uint32) {
 	c.op(opIf, noResult)
+	c.yieldNow(counter, yield)
+}
+
+// yieldUnless calls yield unless the i32 on the stack says that there is no need.
+func (c *code) yieldUnless(counter, yield uint32) {
+	c.op(opIf, noResult, opElse)
+	c.yieldNow(counter, yield)
+}
+
+func (c *code) yieldNow(counter, yield uint32) {
 	c.with(opLocalGet, counter)
 	c.with(opCall, yield)
 	c.with(opLocalSet, counter)
@@ -55,14 +70,28 @@ func (b *body) place(out *code, m mark) {
 			out.take(b.counter, int64(cost)<<depthBits)
 			return
 		}
-		out.with(opLocalGet, b.counter)
-		out.i64(int64(cost) << depthBits)
-		out.op(opI64Sub)
-		out.with(opLocalTee, b.counter)
-		out.i64(0)
+		b.chargeAndLook(out, int64(cost)<<depthBits)
+	}
+}
+
+// chargeAndLook charges, and looks whether anything is left.
+func (b *body) chargeAndLook(out *code, units int64) {
+	if b.calls {
+		out.op(opBlock, noResult)
+	}
+	out.with(opLocalGet, b.counter)
+	out.i64(units)
+	out.op(opI64Sub)
+	out.with(opLocalTee, b.counter)
+	out.i64(0)
+	if !b.calls {
 		out.op(opI64LtS)
 		out.yieldIf(b.counter, b.yield)
+		return
 	}
+	out.op(opI64GeS)
+	out.with(opBrIf, 0)
+	out.yieldNow(b.counter, b.yield)
 }
 
 // enter charges for the first region, and takes one of the depth.
@@ -77,11 +106,12 @@ func (b *body) enter(out *code, cost int) {
 	out.with(opLocalTee, b.counter)
 	if b.calls {
 		out.i64(-1<<63 | tooDeep)
-		out.op(opI64And, opI64Eqz, opI32Eqz)
-	} else {
-		out.i64(0)
-		out.op(opI64LtS)
+		out.op(opI64And, opI64Eqz)
+		out.yieldUnless(b.counter, b.yield)
+		return
 	}
+	out.i64(0)
+	out.op(opI64LtS)
 	out.yieldIf(b.counter, b.yield)
 }
 

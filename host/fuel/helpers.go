@@ -142,8 +142,8 @@ func (a *added) pay(c *code) {
 	c.op(opI64Sub)
 	c.with(opLocalTee, counter)
 	c.i64(0)
-	c.op(opI64LtS)
-	c.yieldIf(counter, a.yield)
+	c.op(opI64GeS)
+	c.yieldUnless(counter, a.yield)
 }
 
 // pieces does a piece while there is more than one left.
