@@ -10,9 +10,9 @@
 // # What a module goes through
 //
 // [Engine.Prepare] reads it within bounds (package wasmfile), holds its imports
-// and exports against the contract, and compiles it. [Engine.Describe] asks it
-// for its manifest. Both take modules from strangers and answer with a
-// [*ModuleError] that says what its author can do.
+// and exports against the contract, has it count its work (package fuel), and
+// compiles it. [Engine.Describe] asks it for its manifest. Both take modules from
+// strangers and answer with a [*ModuleError] that says what its author can do.
 //
 // A module with _start and nothing of the contract is a WASI command, as
 // [Engine.IsCommand] says: it has no manifest, and all of it is one program that
@@ -21,6 +21,7 @@
 // # Stopping
 //
 // A guest is stopped at its deadline, when its context ends, and at each of its
-// limits. How a running guest is made to stop is behind the interrupter; see
-// interrupt.go for what stands there today and what it cannot do.
+// limits, whatever it does: it looks itself, some thousand times a second, whether it
+// has to. What is left is work of the host on its behalf that nothing interrupts, of
+// which growing a memory towards a gigabyte is the longest.
 package host

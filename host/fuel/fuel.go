@@ -69,7 +69,7 @@ const (
 	// smallArm is up to how many units an arm is charged with what is before it.
 	smallArm = 12
 	// A module may become maxGrowth times as large, and spareGrowth besides.
-	maxGrowth   = 8
+	maxGrowth   = 4
 	spareGrowth = 1 << 20
 )
 
