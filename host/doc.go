@@ -22,6 +22,6 @@
 //
 // A guest is stopped at its deadline, when its context ends, and at each of its
 // limits, whatever it does: it looks itself, some thousand times a second, whether it
-// has to. What is left is work of the host on its behalf that nothing interrupts, of
-// which growing a memory towards a gigabyte is the longest.
+// has to. What is left is work of the host on its behalf that nothing interrupts: that
+// a memory which grows towards a gigabyte is cleared takes longest.
 package host
