@@ -93,8 +93,8 @@ func (a *app) runLocal(ctx context.Context, file string, name []string, input []
 	if len(outcome.Output) > 0 {
 		fmt.Fprintln(a.stderr)
 	}
-	fmt.Fprintf(a.stderr, "%s: compiled in %s, ran in %s, %s of memory\n",
-		def.Name, durationText(prepared), durationText(outcome.Usage.Sandbox), sizeText(outcome.Usage.PeakMemory))
+	fmt.Fprintf(a.stderr, "%s: compiled in %s, ran in %s, %s of memory, %d units of fuel\n",
+		def.Name, durationText(prepared), durationText(outcome.Usage.Sandbox), sizeText(outcome.Usage.PeakMemory), outcome.Usage.Fuel)
 	if f := outcome.Failure; f != nil {
 		if f.Trace != "" {
 			fmt.Fprintf(a.stderr, "%s\n", f.Trace)
