@@ -26,7 +26,7 @@
 //
 // # Trust
 //
-// Today guests run in the program's own process, and a guest that is built to
-// do so can still hold a processor past its deadline. Run modules that you
-// trust. RATIONALE.md says which walls are to come.
+// Guests run in the program's own process. They stop at their deadline whatever
+// they do, but one that is built for it can take long to compile. Run modules that
+// you trust. RATIONALE.md says which wall is to come.
 package taskhost
