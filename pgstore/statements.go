@@ -9,17 +9,20 @@ type statements struct {
 	insert    string
 	insertSQL string
 	claim     string
-	finish    string
-	logs      string
+	// claimChecked is for a queue with tickets that name no task.
+	claimChecked string
+	finish       string
+	logs         string
 }
 
 func newStatements(schema string) statements {
 	return statements{
-		insert:    inSchema(schema, insertHead+insertFromArrays+insertTail),
-		insertSQL: inSchema(schema, insertHead+insertFromJSON+insertTail),
-		claim:     inSchema(schema, claimText),
-		finish:    inSchema(schema, finishText),
-		logs:      inSchema(schema, logsText),
+		insert:       inSchema(schema, insertHead+insertFromArrays+insertTail),
+		insertSQL:    inSchema(schema, insertHead+insertFromJSON+insertTail),
+		claim:        inSchema(schema, claimBy(taskOfTicket)),
+		claimChecked: inSchema(schema, claimBy(taskOfTicketChecked)),
+		finish:       inSchema(schema, finishText),
+		logs:         inSchema(schema, logsText),
 	}
 }
 
