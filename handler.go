@@ -71,7 +71,13 @@ func (h *handler) runModule(ctx context.Context, exec *task.Execution, log task.
 	outcome := task.Outcome{
 		Result:     out.Output,
 		ResultType: out.OutputType,
-		Usage:      task.Usage{Sandbox: out.Usage.Sandbox, PeakMemory: out.Usage.PeakMemory, Fuel: out.Usage.Fuel},
+		Usage: task.Usage{
+			Sandbox:    out.Usage.Sandbox,
+			PeakMemory: out.Usage.PeakMemory,
+			Fuel:       out.Usage.Fuel,
+			CPU:        out.Usage.CPU,
+			Pooled:     out.Usage.Pooled,
+		},
 	}
 	if out.Failure != nil {
 		outcome.Failure = &task.Failure{

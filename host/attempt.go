@@ -24,6 +24,9 @@ type Attempt struct {
 	InputType   string
 	// Deadline is told to the guest. What stops it is the context.
 	Deadline time.Time
+	// Fresh asks for a new instance, where one that was reset would do: it costs
+	// milliseconds, and nothing but that can be told from inside the guest.
+	Fresh bool
 
 	Limits Limits
 }
@@ -61,6 +64,12 @@ type Usage struct {
 	// Fuel is the guest's work, in the units of package fuel: an upper bound of
 	// its instructions, and the same whenever it does the same.
 	Fuel int64
+	// CPU is the processor time of the thread that ran the guest. It is 0 where
+	// the platform does not tell it.
+	CPU time.Duration
+	// Pooled says that the instance had been there before and was reset, rather
+	// than made for this attempt.
+	Pooled bool
 }
 
 // Kind sorts failures by whose doing they are.

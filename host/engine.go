@@ -5,14 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
-
-	"github.com/taskhost/taskhost/host/wasi"
+	"github.com/taskhost/taskhost/host/snapshot"
 )
 
 // Config says how an [Engine] works.
@@ -21,82 +16,109 @@ type Config struct {
 	// Its files are executable code: nobody else may be able to write there.
 	// It is made if it does not exist. Defaults to none.
 	CacheDir string
+	// IdleInstances is how many instances are kept for the next executions, of
+	// all modules together; the least recently used go first. Each may hold up
+	// to 1 MiB. Defaults to 256.
+	IdleInstances int
+	// CodeBytes is how much compiled code is kept in memory, of all modules
+	// together, in bytes; what was used least recently goes first, and what is in
+	// use stays. Defaults to 512 MiB.
+	CodeBytes int64
 }
 
 // Engine runs modules. It is safe for concurrent use, and has no goroutines of
 // its own.
 type Engine struct {
-	runtime   wazero.Runtime
-	cache     wazero.CompilationCache // nil without a CacheDir
-	onCompile func()                  // for tests, nil otherwise
+	config    Config
+	space     *snapshot.Space
+	onCompile func() // for tests, nil otherwise
 
 	mu      sync.Mutex
 	modules map[string]*module
+	clock   uint64 // counts uses, for what was used least recently
+	stats   Stats
 }
 
-// module is a prepared module, or one that is being prepared.
-type module struct {
-	ready    chan struct{} // closed when the fields below are set
-	compiled wazero.CompiledModule
-	// minMemory is the memory that the module starts with, in bytes.
-	minMemory int64
-	command   bool
-	err       error
+// Stats are the figures of an [Engine] since it was made.
+type Stats struct {
+	// Modules is how many are prepared now, CodeBytes how much compiled code they
+	// have, as an estimate, and IdleInstances how many instances wait for work.
+	Modules       int
+	CodeBytes     int64
+	IdleInstances int
+	// Compiled is how many modules were compiled, and Loaded how many came from
+	// compiled code that was kept. Rebuilt is how many of the former were found
+	// to be damaged there.
+	Compiled, Loaded, Rebuilt int64
+	// EvictedModules and EvictedInstances were let go because of the bounds.
+	EvictedModules, EvictedInstances int64
+	// Fresh and Pooled are executions in new instances and in used ones.
+	Fresh, Pooled int64
+	// Discarded is how many instances could not be used again.
+	Discarded int64
 }
 
 // New returns an engine. ctx bounds the setting up only. The caller must Close
 // it.
 func New(ctx context.Context, config Config) (*Engine, error) {
-	e := &Engine{modules: make(map[string]*module)}
-	rc := wazero.NewRuntimeConfigCompiler().
-		WithCoreFeatures(api.CoreFeaturesV2).
-		WithMemoryLimitPages(MaxMemory / pageSize).
-		WithDebugInfoEnabled(false)
+	return newEngine(ctx, config, "")
+}
+
+func newEngine(_ context.Context, config Config, method snapshot.Method) (*Engine, error) {
+	setDefault(&config.IdleInstances, 256)
+	setDefault(&config.CodeBytes, 512<<20)
 	if config.CacheDir != "" {
 		if err := os.MkdirAll(config.CacheDir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the directory for compiled modules: %w", err)
 		}
-		cache, err := wazero.NewCompilationCacheWithDir(config.CacheDir)
-		if err != nil {
-			return nil, fmt.Errorf("open the directory for compiled modules: %w", err)
-		}
-		e.cache = cache
-		rc = rc.WithCompilationCache(cache)
 	}
-	ctx = context.WithoutCancel(ctx)
-	e.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
-	if _, err := wasi.Instantiate(ctx, e.runtime); err != nil {
-		return nil, errors.Join(fmt.Errorf("set up WASI: %w", err), e.Close(ctx))
+	if err := checkHostFuncs(); err != nil {
+		return nil, fmt.Errorf("set up the host functions: %w", err)
 	}
-	if err := instantiateHostModule(ctx, e.runtime); err != nil {
-		return nil, errors.Join(fmt.Errorf("set up the host functions: %w", err), e.Close(ctx))
+	space, err := snapshot.NewSpace(method)
+	if err != nil {
+		return nil, err
 	}
-	return e, nil
+	return &Engine{config: config, space: space, modules: make(map[string]*module)}, nil
 }
 
 // Close frees what the engine holds. Executions must have ended.
 func (e *Engine) Close(ctx context.Context) error {
-	err := e.runtime.Close(ctx)
-	if e.cache != nil {
-		err = errors.Join(err, e.cache.Close(ctx))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var err error
+	for digest, m := range e.modules {
+		delete(e.modules, digest)
+		err = errors.Join(err, m.close(ctx))
 	}
-	return err
+	return errors.Join(err, e.space.Close())
+}
+
+// Stats returns the figures of the engine.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	stats := e.stats
+	for _, m := range e.modules {
+		if m.isReady() {
+			stats.Modules++
+			stats.CodeBytes += m.codeBytes
+			stats.IdleInstances += len(m.idle)
+		}
+	}
+	return stats
 }
 
 // Prepared reports whether a module can be executed without being prepared.
 func (e *Engine) Prepared(digest string) bool {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	m := e.modules[digest]
-	e.mu.Unlock()
-	if m == nil {
+	if m == nil || !m.isReady() {
 		return false
 	}
-	select {
-	case <-m.ready:
-		return m.err == nil
-	default:
-		return false
-	}
+	e.use(m) // it is about to be executed
+	return true
 }
 
 // Prepare checks and compiles a module, and keeps it under its digest, which
@@ -104,21 +126,26 @@ func (e *Engine) Prepared(digest string) bool {
 // prepared again; concurrent calls share the work. It returns a *ModuleError
 // where the module is at fault. ctx bounds the work, as far as wazero looks at
 // it: between functions.
+//
+// A prepared module may be let go again once there are others, as [Config] says.
+// [Engine.Prepared] tells.
 func (e *Engine) Prepare(ctx context.Context, digest string, wasm []byte) error {
 	e.mu.Lock()
 	m := e.modules[digest]
 	if m == nil {
-		m = &module{ready: make(chan struct{})}
+		m = &module{engine: e, digest: digest, ready: make(chan struct{})}
 		e.modules[digest] = m
 		e.mu.Unlock()
-		m.err = e.prepare(ctx, m, wasm)
+		m.err = m.prepare(ctx, wasm)
+		e.mu.Lock()
 		if m.err != nil {
-			e.mu.Lock()
 			delete(e.modules, digest)
-			e.mu.Unlock()
 		}
 		close(m.ready)
-		return m.err
+		e.use(m)
+		evicted := e.evictModules(m)
+		e.mu.Unlock()
+		return errors.Join(m.err, closeAll(ctx, evicted))
 	}
 	e.mu.Unlock()
 	err := m.wait(ctx)
@@ -128,81 +155,56 @@ func (e *Engine) Prepare(ctx context.Context, digest string, wasm []byte) error 
 	return err
 }
 
-// wait waits for a module that is being prepared.
-func (m *module) wait(ctx context.Context) error {
-	select {
-	case <-m.ready:
-		return m.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (e *Engine) prepare(ctx context.Context, m *module, wasm []byte) error {
-	file, err := check(wasm)
-	if err != nil {
-		return err
-	}
-	m.command = isCommand(file)
-	if len(file.Memories) > 0 {
-		m.minMemory = int64(file.Memories[0].Min) * pageSize
-	}
-	code, err := e.instrument(file, wasm)
-	if err != nil {
-		return err
-	}
-	m.compiled, err = e.compile(ctx, code)
-	return err
-}
-
-// compile survives wazero's validator, which panics on some modules.
-func (e *Engine) compile(ctx context.Context, wasm []byte) (compiled wazero.CompiledModule, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &ModuleError{Reason: "it is not a valid module: " + capped(fmt.Sprint(p), maxMessage)}
-		}
-	}()
-	// With two workers or more wazero looks at the context while it compiles.
-	ctx = experimental.WithCompilationWorkers(ctx, max(2, runtime.GOMAXPROCS(0)))
-	compiled, err = e.runtime.CompileModule(ctx, wasm)
-	switch {
-	case err == nil:
-		return compiled, nil
-	case errors.Is(ctx.Err(), context.Canceled):
-		return nil, fmt.Errorf("compile the module: %w", ctx.Err())
-	case ctx.Err() != nil:
-		return nil, &ModuleError{Reason: "limit compile time: the module takes too long to compile: split it, or build it without inlining", Err: ctx.Err()}
-	default:
-		return nil, &ModuleError{Reason: "it cannot be compiled: " + capped(err.Error(), maxMessage), Err: err}
-	}
-}
-
 // MinMemory is the memory that a prepared module starts with, in bytes.
 func (e *Engine) MinMemory(ctx context.Context, digest string) (int64, error) {
-	m, err := e.prepared(ctx, digest)
+	m, err := e.acquire(ctx, digest)
 	if err != nil {
 		return 0, err
 	}
-	return m.minMemory, nil
+	defer e.release(m)
+	return int64(m.image.Memory), nil
 }
 
 // IsCommand reports whether a prepared module is a WASI command: it declares no
 // definitions, and all of it is one program that an attempt runs.
 func (e *Engine) IsCommand(ctx context.Context, digest string) (bool, error) {
-	m, err := e.prepared(ctx, digest)
+	m, err := e.acquire(ctx, digest)
 	if err != nil {
 		return false, err
 	}
+	defer e.release(m)
 	return m.command, nil
 }
 
-// prepared returns a module that is ready.
-func (e *Engine) prepared(ctx context.Context, digest string) (*module, error) {
+// ErrNotPrepared says that a module has not been prepared, or was let go.
+var ErrNotPrepared = errors.New("has not been prepared")
+
+// acquire returns a module that is ready, and that stays until it is released.
+func (e *Engine) acquire(ctx context.Context, digest string) (*module, error) {
 	e.mu.Lock()
 	m := e.modules[digest]
-	e.mu.Unlock()
 	if m == nil {
-		return nil, fmt.Errorf("module %s has not been prepared", digest)
+		e.mu.Unlock()
+		return nil, fmt.Errorf("module %s %w", digest, ErrNotPrepared)
 	}
-	return m, m.wait(ctx)
+	m.users++
+	e.use(m)
+	e.mu.Unlock()
+	if err := m.wait(ctx); err != nil {
+		e.release(m)
+		return nil, err
+	}
+	return m, nil
+}
+
+func (e *Engine) release(m *module) {
+	e.mu.Lock()
+	m.users--
+	e.mu.Unlock()
+}
+
+// use notes that a module is in use.
+func (e *Engine) use(m *module) {
+	e.clock++
+	m.used = e.clock
 }

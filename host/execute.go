@@ -2,13 +2,13 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/taskhost/taskhost/abi"
 	"github.com/taskhost/taskhost/host/fuel"
@@ -22,10 +22,10 @@ const (
 	maxManifest = 1 << 20
 )
 
-// Execute runs one attempt in an instance of its own, and returns how it ended.
-// The guest is stopped when ctx ends. calls is used by one goroutine, and not
-// after Execute has returned. A command has one definition, so that the index
-// of the attempt is not looked at.
+// Execute runs one attempt, from the state that a new instance of the module has
+// once it is set up, and returns how it ended. The guest is stopped when ctx ends.
+// calls is used by one goroutine, and not after Execute has returned. A command has
+// one definition, so that the index of the attempt is not looked at.
 func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outcome {
 	attempt.Limits = attempt.Limits.WithDefaults()
 	x := newExecution(&attempt, calls)
@@ -33,7 +33,7 @@ func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outc
 	if x.command {
 		err = x.endCommand(err)
 	}
-	out := Outcome{Usage: Usage{Sandbox: x.sandbox, PeakMemory: x.peakMemory, Fuel: x.fuel}}
+	out := Outcome{Usage: x.usage}
 	switch {
 	case err != nil:
 		out.Failure = x.explain(ctx, err)
@@ -46,16 +46,16 @@ func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outc
 }
 
 // call runs the attempt in its instance.
-func (x *execution) call(ctx context.Context, instance api.Module) error {
+func (x *execution) call(ctx context.Context, i *instance) error {
 	if x.command {
-		_, err := instance.ExportedFunction(exportStart).Call(ctx)
+		_, err := i.call(ctx, exportStart)
 		return err
 	}
-	results, err := instance.ExportedFunction(abi.ExportRun).Call(ctx, api.EncodeI32(int32(x.attempt.Index)))
+	status, err := i.call(ctx, abi.ExportRun, api.EncodeI32(int32(x.attempt.Index)))
 	switch {
 	case err != nil:
 		return err
-	case uint32(results[0]) == abi.RunDone:
+	case uint32(status) == abi.RunDone:
 		x.failure = nil
 	case x.failure == nil:
 		x.failure = &Failure{Kind: KindError, Message: noReason}
@@ -70,17 +70,31 @@ const noReason = "the task failed and gave no reason"
 // returns a *ModuleError where the module is at fault. ctx bounds the call. A
 // command has no manifest: ask [Engine.IsCommand] first.
 func (e *Engine) Describe(ctx context.Context, digest string) ([]byte, error) {
+	m, err := e.acquire(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	defer e.release(m)
+	switch {
+	case m.command:
+		return nil, fmt.Errorf("module %s is a command, which declares nothing", digest)
+	case m.manifest != nil:
+		return slices.Clone(m.manifest), nil
+	}
+	return e.describe(ctx, digest)
+}
+
+// describe asks a module that could not be asked while it was prepared: it will say
+// why.
+func (e *Engine) describe(ctx context.Context, digest string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("it took longer than %v", describeTimeout))
 	defer cancel()
 	// A definition may ask for more memory than the default, and cannot be
 	// asked before it is described.
 	limits := Limits{Output: maxManifest, Memory: MaxMemory}.WithDefaults()
 	x := newExecution(&Attempt{Digest: digest, Limits: limits, Deadline: time.Now().Add(describeTimeout)}, discardCalls{})
-	err := e.run(ctx, x, func(ctx context.Context, instance api.Module) error {
-		if x.command {
-			return &hostError{fmt.Errorf("module %s is a command, which declares nothing", digest)}
-		}
-		_, err := instance.ExportedFunction(abi.ExportDescribe).Call(ctx)
+	err := e.run(ctx, x, func(ctx context.Context, i *instance) error {
+		_, err := i.call(ctx, abi.ExportDescribe)
 		return err
 	})
 	var host *hostError
@@ -109,12 +123,12 @@ type execution struct {
 	attempt *Attempt
 	command bool
 	calls   Calls
-	memory  memory
 	wasi    wasi.Execution
 	stdout  lineWriter
 	stderr  lineWriter
 
 	hostCalls int
+	asked     int // how often it asked for something of its task
 	logged    int
 	logFull   bool
 
@@ -125,14 +139,13 @@ type execution struct {
 	// ours alone: a guest can forge the look of a stop, not this.
 	stopped error
 
-	sandbox    time.Duration
-	peakMemory int64
-	fuel       int64
-	ended      fuel.Reason
+	usage   Usage
+	refused bool // more memory
+	ended   fuel.Reason
 }
 
 func newExecution(attempt *Attempt, calls Calls) *execution {
-	x := &execution{attempt: attempt, calls: calls, memory: memory{limit: uint64(attempt.Limits.Memory)}}
+	x := &execution{attempt: attempt, calls: calls}
 	x.stdout = lineWriter{x: x, level: abi.LevelInfo}
 	x.stderr = lineWriter{x: x, level: abi.LevelWarn, keepTail: true}
 	x.wasi = wasi.Execution{Args: []string{"task"}, Stdout: &x.stdout, Stderr: &x.stderr}
@@ -145,74 +158,105 @@ func executionOf(ctx context.Context) *execution {
 	return ctx.Value(executionKey{}).(*execution)
 }
 
-// run makes an instance, initialises it, calls it, and closes it.
-func (e *Engine) run(ctx context.Context, x *execution, call func(context.Context, api.Module) error) (err error) {
-	m, err := e.prepared(ctx, x.attempt.Digest)
+// run calls a guest in an instance that nothing else uses.
+func (e *Engine) run(ctx context.Context, x *execution, call func(context.Context, *instance) error) (err error) {
+	m, err := e.acquire(ctx, x.attempt.Digest)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &hostError{err}
+	}
+	defer e.release(m)
 	if ctx.Err() != nil {
 		return ctx.Err()
-	}
-	if err != nil {
-		return &hostError{err}
 	}
 	if m.command {
 		x.beCommand()
 	}
-	if m.minMemory > x.attempt.Limits.Memory {
-		return x.memoryLimit(fmt.Sprintf("it starts with %s", bytesText(m.minMemory)))
+	from := m.start
+	if x.attempt.Fresh || !m.resets {
+		from = origin{image: m.first}
+	}
+	if size := int64(from.image.Size()); size > x.attempt.Limits.Memory {
+		return x.memoryLimit("it starts with " + bytesText(size))
 	}
 	started := time.Now()
-	defer func() {
-		x.sandbox = time.Since(started)
-		x.peakMemory = int64(x.memory.peak)
-		x.stdout.flush(ctx)
-		x.stderr.flush(ctx)
-	}()
-	defer func() {
-		if p := recover(); p != nil {
-			err = errors.Join(err, fmt.Errorf("%v", p))
-		}
-	}()
-
-	guestCtx := context.WithValue(ctx, executionKey{}, x)
-	guestCtx = wasi.With(guestCtx, &x.wasi)
-	guestCtx = experimental.WithMemoryAllocator(guestCtx, &x.memory)
-	x.stdout.ctx, x.stderr.ctx = guestCtx, guestCtx
-	instance, err := e.runtime.InstantiateModule(guestCtx, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	cpu := startCPU()
+	i, pooled, err := e.take(ctx, m, x.attempt.Fresh, x.attempt.Limits.Memory)
 	if err != nil {
+		cpu()
 		return err
 	}
+	guestCtx, done := x.begin(ctx, i)
 	defer func() {
-		err = errors.Join(err, instance.Close(context.WithoutCancel(ctx)))
+		x.stdout.flush(guestCtx)
+		x.stderr.flush(guestCtx)
+		done()
+		x.usage = Usage{Sandbox: time.Since(started), CPU: cpu(), PeakMemory: int64(i.memory.Peak()), Fuel: i.meter.Used(), Pooled: pooled}
+		x.refused, x.ended = i.memory.Refused(), i.meter.Reason()
+		if closing := e.give(ctx, m, i, x.attempt.Fresh, err); closing != nil {
+			err = errors.Join(err, &hostError{closing})
+		}
 	}()
-	meter, err := fuel.Attach(instance, x.attempt.Limits.Fuel, x.attempt.Limits.Depth)
-	if err != nil {
-		return &hostError{err}
+	if x.wasi.Monotonic == nil {
+		x.wasi.Monotonic = func() int64 { return from.clock + int64(time.Since(started)) }
 	}
-	defer func() { x.fuel, x.ended = meter.Used(), meter.Reason() }()
-	defer stopWhenDone(ctx, meter, &x.memory)()
-	if err := meter.Start(guestCtx); err != nil {
+	if err := x.prepare(guestCtx, i, &from); err != nil {
 		return err
 	}
-	if initialize := instance.ExportedFunction(abi.ExportInitialize); initialize != nil {
-		if _, err := initialize.Call(guestCtx); err != nil {
-			return err
-		}
-	}
-	return call(guestCtx, instance)
+	return x.protected(func() error { return call(guestCtx, i) })
 }
 
-// stopWhenDone stops the guest when the context ends, until the function that it
-// returns is called.
-func stopWhenDone(ctx context.Context, meter *fuel.Meter, memory *memory) func() {
+// prepare brings an instance to where an execution begins.
+func (x *execution) prepare(ctx context.Context, i *instance, from *origin) error {
+	if from.random != nil {
+		source := x.wasi.Random
+		if source == nil {
+			source = rand.Reader
+		}
+		if err := from.random.Seed(i.memory, source); err != nil {
+			return &hostError{err}
+		}
+		from.times.Set(i.memory, x.wasi.Now())
+	}
+	if from.initialized {
+		return nil
+	}
+	if err := x.protected(func() error { return i.initialize(ctx) }); err != nil {
+		return err
+	}
+	i.meter.Refill(x.attempt.Limits.Depth) // what is counted is the task's own work
+	return nil
+}
+
+// protected survives what wazero panics with beside a trap.
+func (x *execution) protected(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	return call()
+}
+
+// begin gives an instance to the execution, until the function that it returns is
+// called: the context for calls into it, its limits, and what stops it when ctx
+// ends.
+func (x *execution) begin(ctx context.Context, i *instance) (context.Context, func()) {
+	i.memory.Begin(uint64(x.attempt.Limits.Memory))
+	i.meter.Arm(x.attempt.Limits.Fuel, x.attempt.Limits.Depth)
 	stopped := make(chan struct{})
 	release := context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		memory.stop.Store(true)
-		meter.Stop()
+		i.memory.Stop()
+		i.meter.Stop()
 	})
-	return func() {
+	guestCtx := wasi.With(context.WithValue(ctx, executionKey{}, x), &x.wasi)
+	x.stdout.ctx, x.stderr.ctx = guestCtx, guestCtx
+	return guestCtx, func() {
 		if !release() {
-			<-stopped // the instance is about to go
+			<-stopped // the instance is about to be used by another
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/taskhost/taskhost/host/fuel"
 )
 
 const (
@@ -30,15 +32,15 @@ func (x *execution) explain(ctx context.Context, err error) *Failure {
 		return &Failure{Kind: KindTrap, Message: x.stopped.Error(), Trace: trace}
 	case errors.As(x.stopped, &limit), errors.As(err, &limit):
 		return &Failure{Kind: KindLimit, Message: limit.Error(), Trace: trace}
-	case x.fuelLimit() != nil:
-		return &Failure{Kind: KindLimit, Message: x.fuelLimit().Error(), Trace: trace}
+	case x.meterLimit() != nil:
+		return &Failure{Kind: KindLimit, Message: x.meterLimit().Error(), Trace: trace}
 	case errors.As(err, &host):
 		return &Failure{Kind: KindHost, Message: host.Error()}
-	case exited && !x.memory.refused:
+	case exited && !x.refused:
 		return &Failure{Kind: KindError, Message: ending, Trace: trace}
 	case ctx.Err() != nil && !exited:
 		return &Failure{Kind: KindStopped, Message: context.Cause(ctx).Error(), Trace: trace}
-	case x.memory.refused:
+	case x.refused:
 		return &Failure{Kind: KindLimit, Message: x.memoryLimit("it was refused more, and ended with: " + ending).Error(), Trace: trace}
 	default:
 		return &Failure{Kind: KindTrap, Message: ending, Trace: trace}
@@ -128,4 +130,24 @@ func indented(trace string) string {
 		return ""
 	}
 	return "\n\t" + strings.ReplaceAll(trace, "\n", "\n\t")
+}
+
+// meterLimit says which of the limits of the meter a guest ran into, nil for none.
+func (x *execution) meterLimit() *limitError {
+	switch x.ended {
+	case fuel.OutOfFuel:
+		return &limitError{
+			limit: "fuel",
+			max:   fmt.Sprintf("%d units of work", x.attempt.Limits.Fuel),
+			hint:  "have it do less, or split the task",
+		}
+	case fuel.TooDeep:
+		return &limitError{
+			limit: "depth",
+			max:   fmt.Sprintf("%d calls within calls", x.attempt.Limits.Depth),
+			hint:  "have it recurse less deeply, or use a loop",
+		}
+	default:
+		return nil
+	}
 }

@@ -24,8 +24,12 @@ func OnCompile(e *Engine, f func()) { e.onCompile = f }
 
 // CompileUnchecked has the runtime compile what nothing has looked at.
 func CompileUnchecked(e *Engine, wasm []byte) error {
-	_, err := e.compile(context.Background(), wasm)
-	return err
+	m := &module{engine: e}
+	defer m.close(context.Background())
+	if err := m.newRuntime(context.Background()); err != nil {
+		return err
+	}
+	return m.compile(context.Background(), wasm)
 }
 
 // FuelWithFixedClock is what an attempt uses that is given the same clocks and
@@ -38,5 +42,5 @@ func FuelWithFixedClock(e *Engine, attempt Attempt) (int64, error) {
 	ticks := int64(0)
 	x.wasi.Monotonic = func() int64 { ticks += 1000; return ticks }
 	err := e.run(context.Background(), x, x.call)
-	return x.fuel, err
+	return x.usage.Fuel, err
 }

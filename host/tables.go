@@ -10,19 +10,15 @@ import (
 // host's memory, which no limit on the guest's own memory covers.
 const maxTableEntries = 1_000_000
 
-const (
-	tableSection = 4
-	hasMax       = 1 // of a table's limits
-)
-
-// boundTables returns the module with the maximum of each table lowered, so that
-// table.grow answers -1 there. All else is as it was.
-func boundTables(file *wasmfile.Module, wasm []byte) ([]byte, error) {
-	for _, section := range file.Sections {
-		if section.ID != tableSection {
-			continue
+// boundTables lowers the maximum of each table, so that table.grow answers -1 there.
+// All else is as it was.
+func boundTables(file *wasmfile.Module) wasmfile.Edit {
+	const hasMax = 1
+	return func(id byte, content []byte) ([]byte, error) {
+		if id != wasmfile.SectionTable || len(file.Tables) == 0 {
+			return content, nil
 		}
-		body := binary.AppendUvarint(nil, uint64(len(file.Tables))) // none is imported
+		out := binary.AppendUvarint(nil, uint64(len(file.Tables))) // none is imported
 		for i, table := range file.Tables {
 			if table.Min > maxTableEntries {
 				return nil, moduleErrorf("limit table entries: table %d starts with %d, at most %d are allowed", i, table.Min, maxTableEntries)
@@ -31,15 +27,10 @@ func boundTables(file *wasmfile.Module, wasm []byte) ([]byte, error) {
 			if table.HasMax {
 				most = min(most, uint64(table.Max))
 			}
-			body = append(body, byte(table.Elem), hasMax)
-			body = binary.AppendUvarint(body, uint64(table.Min))
-			body = binary.AppendUvarint(body, most)
+			out = append(out, byte(table.Elem), hasMax)
+			out = binary.AppendUvarint(out, uint64(table.Min))
+			out = binary.AppendUvarint(out, most)
 		}
-		out := append([]byte(nil), wasm[:section.Offset]...)
-		out = append(out, tableSection)
-		out = binary.AppendUvarint(out, uint64(len(body)))
-		out = append(out, body...)
-		return append(out, wasm[section.End:]...), nil
+		return out, nil
 	}
-	return wasm, nil
 }

@@ -40,14 +40,14 @@ func TestTablesAreBounded(t *testing.T) {
 			wasm := growing(test.table...)
 			file, err := wasmfile.Read(wasm)
 			require.NoError(t, err)
-			bounded, err := boundTables(file, wasm)
+			bounded, err := file.Edit(wasm, boundTables(file))
 			require.NoError(t, err)
 			again, err := wasmfile.Read(bounded)
 			require.NoError(t, err)
 			require.Equal(t, []wasmfile.Table{{Elem: file.Tables[0].Elem, Min: 1, Max: test.max, HasMax: true}}, again.Tables)
 			require.Len(t, again.Sections, len(file.Sections))
 			for i, section := range file.Sections {
-				if now := again.Sections[i]; section.ID != tableSection {
+				if now := again.Sections[i]; section.ID != wasmfile.SectionTable {
 					require.Equal(t, wasm[section.Offset:section.End], bounded[now.Offset:now.End], "section %d", i)
 				}
 			}
@@ -64,6 +64,6 @@ func TestTablesAreBounded(t *testing.T) {
 	wasm := growing(0x70, 0, 0xc1, 0x84, 0x3d) // a minimum of 1,000,001
 	file, err := wasmfile.Read(wasm)
 	require.NoError(t, err)
-	_, err = boundTables(file, wasm)
+	_, err = file.Edit(wasm, boundTables(file))
 	require.ErrorContains(t, err, "limit table entries: table 0 starts with 1000001")
 }

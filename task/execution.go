@@ -40,6 +40,9 @@ type Usage struct {
 	Fuel int64
 	// CPU is the processor time used.
 	CPU time.Duration
+	// Pooled says that a guest ran in an instance that had been there before and
+	// was reset, rather than in a new one.
+	Pooled bool
 }
 
 // Handler runs attempts. A store calls it from many goroutines at once, never

@@ -30,6 +30,7 @@ type body struct {
 
 	calls       bool // another function, and so counts as a depth
 	usesScratch bool
+	keepsMore   bool // some function changes tables, or.keepsMore segments
 }
 
 // dead is the region of instructions that are never reached.
@@ -225,6 +226,9 @@ func (b *body) plain(in *instruction, text []byte) {
 		b.out.op(text...)
 	case in.op == opMisc && in.misc >= miscMemoryInit:
 		b.bulk(in.misc, text)
+	case in.op == opTableSet:
+		b.keepsMore = true
+		fallthrough
 	default:
 		b.charge(1)
 		b.out.op(text...)
@@ -240,6 +244,7 @@ func (b *body) called(call []byte) {
 
 // bulk is an instruction whose work depends on its last operand.
 func (b *body) bulk(misc byte, text []byte) {
+	b.keepsMore = b.keepsMore || misc != miscMemoryInit && misc != miscMemoryCopy && misc != miscMemoryFill && misc != miscTableSize
 	switch misc {
 	case miscMemoryFill, miscMemoryCopy:
 		b.charge(1)

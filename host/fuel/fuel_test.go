@@ -45,8 +45,9 @@ func start(t *testing.T, wasm []byte, budget int64, depth int) (api.Module, *fue
 	t.Cleanup(func() { require.NoError(t, r.Close(context.Background())) })
 	instance, err := r.InstantiateWithConfig(t.Context(), rewritten, wazero.NewModuleConfig().WithStartFunctions())
 	require.NoError(t, err)
-	meter, err := fuel.Attach(instance, budget, depth)
+	meter, err := fuel.Attach(instance)
 	require.NoError(t, err)
+	meter.Arm(budget, depth)
 	return instance, meter
 }
 
@@ -165,7 +166,7 @@ func TestReasons(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, r.Close(context.Background())) })
 	plain, err := r.Instantiate(t.Context(), three(1))
 	require.NoError(t, err)
-	_, err = fuel.Attach(plain, 0, 10)
+	_, err = fuel.Attach(plain)
 	require.ErrorContains(t, err, "was not rewritten")
 	rewritten, err := rewrite(three(1))
 	require.NoError(t, err)

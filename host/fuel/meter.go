@@ -10,7 +10,7 @@ import (
 
 // Meter is the host's hold on an instance of a module that was rewritten.
 type Meter struct {
-	instance         api.Module
+	start            api.Function
 	fuel, left, stop api.MutableGlobal
 	budget           int64
 }
@@ -20,28 +20,41 @@ const unlimited = math.MaxInt64 >> 1
 
 var errNotRewritten = errors.New("the module does not count its work: it was not rewritten")
 
-// Attach gives an instance what it may use: units of work, where 0 is no limit, and
-// calls within calls, at most [MaxDepth]. Until then nothing can run in it.
-func Attach(instance api.Module, budget int64, depth int) (*Meter, error) {
-	m := &Meter{instance: instance, budget: budget}
-	if budget <= 0 || budget > unlimited {
-		m.budget = unlimited
-	}
+// Attach takes hold of an instance. Until [Meter.Arm] nothing can run in it.
+func Attach(instance api.Module) (*Meter, error) {
+	m := &Meter{start: instance.ExportedFunction(exportStart)}
 	for name, global := range map[string]*api.MutableGlobal{exportFuel: &m.fuel, exportLeft: &m.left, exportStop: &m.stop} {
 		found, ok := instance.ExportedGlobal(name).(api.MutableGlobal)
-		if !ok {
+		if !ok || m.start == nil {
 			return nil, errNotRewritten
 		}
 		*global = found
 	}
+	return m, nil
+}
+
+// Arm gives the instance what it may use from now on: units of work, where 0 is no
+// limit, and calls within calls, at most [MaxDepth]. A [Meter.Stop] from before is
+// void.
+func (m *Meter) Arm(budget int64, depth int) {
+	m.budget = budget
+	if budget <= 0 || budget > unlimited {
+		m.budget = unlimited
+	}
+	m.stop.Set(0)
+	m.Refill(depth)
+}
+
+// Refill gives the instance all that it may use once more, and leaves a
+// [Meter.Stop] as it is.
+func (m *Meter) Refill(depth int) {
 	m.fuel.Set(uint64(min(max(depth, 0), MaxDepth)))
 	m.left.Set(uint64(m.budget))
-	return m, nil
 }
 
 // Start runs the module's start function, where it has one.
 func (m *Meter) Start(ctx context.Context) error {
-	_, err := m.instance.ExportedFunction(exportStart).Call(ctx)
+	_, err := m.start.Call(ctx)
 	return err
 }
 

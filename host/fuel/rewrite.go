@@ -9,143 +9,98 @@ import (
 	"github.com/taskhost/taskhost/host/wasmfile"
 )
 
-// The sections that are changed, and where each belongs in a file.
-const (
-	sectionCustom   = 0
-	sectionType     = 1
-	sectionFunction = 3
-	sectionMemory   = 5
-	sectionGlobal   = 6
-	sectionExport   = 7
-	sectionStart    = 8
-	sectionCode     = 10
-)
-
-// order is how sections follow each other in a file.
-var order = []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11}
-
 // Rewrite returns a module that counts its work and can be stopped. file is what
 // wasmfile read from wasm. An error says why the module cannot be rewritten, for
 // its author. The start function, where there is one, is left to [Meter.Start]: it
 // would otherwise run before there is a hold on it.
 func Rewrite(file *wasmfile.Module, wasm []byte) ([]byte, error) {
+	r, err := NewRewriter(file)
+	if err != nil {
+		return nil, err
+	}
+	return file.Edit(wasm, r.Edit)
+}
+
+// Rewriter does what [Rewrite] does, in one pass with other edits.
+type Rewriter struct {
+	file     *wasmfile.Module
+	imported int // functions
+	funcs    int
+	added
+	keepsMore bool
+}
+
+// NewRewriter returns one for a module.
+func NewRewriter(file *wasmfile.Module) (*Rewriter, error) {
 	for _, export := range file.Exports {
 		if Reserved(export.Name) {
 			return nil, fmt.Errorf("it exports %.60q: names that begin with %q are the host's own", export.Name, Prefix)
 		}
 	}
-	if file.ActiveData && len(file.Memories) == 0 { // it would go to the one that is added
+	active := slices.ContainsFunc(file.Data, func(d wasmfile.Data) bool { return d.Active })
+	if active && len(file.Memories) == 0 { // it would go to the one that is added
 		return nil, errors.New("it has data that goes to memory, and no memory: the file is damaged")
 	}
-	r := newRewriter(file, wasm)
-	out := slices.Clone(wasm[:8])
-	next := 0 // in order: what has not been written yet
-	for _, section := range file.Sections {
-		if section.ID == sectionCustom {
-			out = append(out, wasm[section.Offset:section.End]...)
-			continue
-		}
-		at := slices.Index(order, section.ID)
-		for ; next < at; next++ {
-			out = r.write(out, order[next], nil)
-		}
-		next = at + 1
-		out = r.write(out, section.ID, wasm[section.Start:section.End])
-	}
-	for ; next < len(order); next++ {
-		out = r.write(out, order[next], nil)
-	}
-	return out, r.err
-}
-
-type rewriter struct {
-	file     *wasmfile.Module
-	wasm     []byte
-	imported int // functions
-	funcs    int
-	added
-	err error
-}
-
-func newRewriter(file *wasmfile.Module, wasm []byte) *rewriter {
-	r := &rewriter{file: file, wasm: wasm, funcs: file.NumFuncs()}
+	r := &Rewriter{file: file, funcs: file.NumFuncs()}
 	for _, imp := range file.Imports {
 		if imp.Kind == wasmfile.KindFunc {
 			r.imported++
 		}
 	}
-	global, function := uint32(file.Globals), uint32(r.funcs)
+	global, function := uint32(len(file.Globals)), uint32(r.funcs)
 	r.added = added{
 		fuel: global, left: global + 1, stop: global + 2,
 		yield: function, fill: function + 1, copy: function + 2, start: function + 3,
 	}
-	return r
+	return r, nil
 }
 
-// write appends a section, changed where it has to be. content is nil where the
-// module has none.
-func (r *rewriter) write(out []byte, id byte, content []byte) []byte {
-	had := content != nil
+// KeepsMore reports, after the edit, whether the module has an instruction that
+// changes what an instance has beside its memory and globals: its tables, and which
+// segments it can still copy from.
+func (r *Rewriter) KeepsMore() bool { return r.keepsMore }
+
+// Edit implements [wasmfile.Edit].
+func (r *Rewriter) Edit(id byte, content []byte) ([]byte, error) {
 	switch id {
-	case sectionType:
-		content = extend(content, []byte{0x60, 1, 0x7e, 1, 0x7e}, []byte{0x60, 3, 0x7f, 0x7f, 0x7f, 0}, []byte{0x60, 0, 0})
-	case sectionFunction:
-		content = extend(content, r.ofType(0), r.ofType(1), r.ofType(1), r.ofType(2))
-	case sectionMemory:
+	case wasmfile.SectionType:
+		return wasmfile.AppendEntries(content, []byte{0x60, 1, 0x7e, 1, 0x7e}, []byte{0x60, 3, 0x7f, 0x7f, 0x7f, 0}, []byte{0x60, 0, 0}), nil
+	case wasmfile.SectionFunction:
+		return wasmfile.AppendEntries(content, r.ofType(0), r.ofType(1), r.ofType(1), r.ofType(2)), nil
+	case wasmfile.SectionMemory:
 		if len(r.file.Memories) == 0 { // yield has one grow by nothing
-			content = []byte{1, 1, 0, 0}
+			return []byte{1, 1, 0, 0}, nil
 		}
-	case sectionGlobal:
+	case wasmfile.SectionGlobal:
 		number := []byte{0x7e, 1, opI64Const, 0, opEnd}
-		content = extend(content, number, number, []byte{0x7f, 1, opI32Const, 0, opEnd})
-	case sectionExport:
-		content = extend(content, r.exports()...)
-	case sectionStart:
-		return out
-	case sectionCode:
-		content = r.code(content)
+		return wasmfile.AppendEntries(content, number, number, []byte{0x7f, 1, opI32Const, 0, opEnd}), nil
+	case wasmfile.SectionExport:
+		return wasmfile.AppendEntries(content, r.exports()...), nil
+	case wasmfile.SectionStart:
+		return nil, nil
+	case wasmfile.SectionCode:
+		return r.code(content)
 	}
-	if content == nil && !had {
-		return out
-	}
-	out = binary.AppendUvarint(append(out, id), uint64(len(content)))
-	return append(out, content...)
-}
-
-// extend appends entries to the vector that is the content of a section.
-func extend(content []byte, entries ...[]byte) []byte {
-	count, rest := uint64(0), content
-	if len(content) > 0 {
-		var size int
-		count, size = binary.Uvarint(content)
-		rest = content[size:]
-	}
-	out := binary.AppendUvarint(nil, count+uint64(len(entries)))
-	out = append(out, rest...)
-	return append(out, slices.Concat(entries...)...)
+	return content, nil
 }
 
 // ofType declares a function of one of the types that are added.
-func (r *rewriter) ofType(n int) []byte {
+func (r *Rewriter) ofType(n int) []byte {
 	return binary.AppendUvarint(nil, uint64(len(r.file.Types)+n))
 }
 
-func (r *rewriter) exports() [][]byte {
-	export := func(name string, kind wasmfile.Kind, index uint32) []byte {
-		out := append([]byte{byte(len(name))}, name...)
-		return binary.AppendUvarint(append(out, byte(kind)), uint64(index))
-	}
+func (r *Rewriter) exports() [][]byte {
 	return [][]byte{
-		export(exportFuel, wasmfile.KindGlobal, r.fuel),
-		export(exportLeft, wasmfile.KindGlobal, r.left),
-		export(exportStop, wasmfile.KindGlobal, r.stop),
-		export(exportStart, wasmfile.KindFunc, r.start),
+		wasmfile.ExportEntry(exportFuel, wasmfile.KindGlobal, r.fuel),
+		wasmfile.ExportEntry(exportLeft, wasmfile.KindGlobal, r.left),
+		wasmfile.ExportEntry(exportStop, wasmfile.KindGlobal, r.stop),
+		wasmfile.ExportEntry(exportStart, wasmfile.KindFunc, r.start),
 	}
 }
 
 // startBody calls the start function. Exporting that itself would declare it, which
 // makes a difference to what may refer to it.
-func (r *rewriter) startBody() []byte {
+func (r *Rewriter) startBody() []byte {
 	c := code{0}
 	if r.file.HasStart {
 		c.with(opCall, r.file.Start)
@@ -155,8 +110,8 @@ func (r *rewriter) startBody() []byte {
 }
 
 // code rewrites the bodies, and appends those of our own.
-func (r *rewriter) code(content []byte) []byte {
-	most := maxGrowth*len(r.wasm) + spareGrowth
+func (r *Rewriter) code(content []byte) ([]byte, error) {
+	most := maxGrowth*len(content) + spareGrowth
 	c := cursor{wasm: content, end: len(content)}
 	n := r.funcs - r.imported
 	if len(content) > 0 {
@@ -169,22 +124,22 @@ func (r *rewriter) code(content []byte) []byte {
 		text, err := r.body(b, r.imported+i, content[c.pos:c.pos+size])
 		c.pos += size
 		if err == nil && len(out)+len(text) > most {
-			err = fmt.Errorf("the module with what counts its work would be more than %d times as large: build it with optimization", maxGrowth)
+			err = fmt.Errorf("the code with what counts its work would be more than %d times as large: build it with optimization", maxGrowth)
 		}
 		if err != nil {
-			r.err = fmt.Errorf("function %d: %w", r.imported+i, err)
-			return out
+			return nil, fmt.Errorf("function %d: %w", r.imported+i, err)
 		}
 		out = append(binary.AppendUvarint(out, uint64(len(text))), text...)
 	}
+	r.keepsMore = b.keepsMore
 	for _, text := range [...][]byte{r.yieldBody(), r.fillBody(), r.copyBody(), r.startBody()} {
 		out = append(binary.AppendUvarint(out, uint64(len(text))), text...)
 	}
-	return out
+	return out, nil
 }
 
 // body rewrites one, in room that is used again for the next.
-func (r *rewriter) body(b *body, index int, text []byte) ([]byte, error) {
+func (r *Rewriter) body(b *body, index int, text []byte) ([]byte, error) {
 	signature, _ := r.file.Func(uint32(index))
 	c := cursor{wasm: text, end: len(text)}
 	groups := int(c.u32())
@@ -199,7 +154,7 @@ func (r *rewriter) body(b *body, index int, text []byte) ([]byte, error) {
 	declared := text[start:c.pos]
 	b.cursor = c
 	b.limits = limits{
-		types: len(r.file.Types), funcs: r.funcs, globals: r.file.Globals, locals: locals,
+		types: len(r.file.Types), funcs: r.funcs, globals: len(r.file.Globals), locals: locals,
 		imported: uint32(r.imported), memory: len(r.file.Memories) > 0,
 	}
 	b.counter, b.scratch = uint32(locals), uint32(locals+1)

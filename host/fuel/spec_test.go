@@ -174,8 +174,9 @@ func (d *side) instantiate(t *testing.T, wasm []byte, name, as string) (err erro
 		return err
 	}
 	if d.rewritten {
-		meter, err := fuel.Attach(instance, 0, 100_000)
+		meter, err := fuel.Attach(instance)
 		require.NoError(t, err)
+		meter.Arm(0, 100_000)
 		if err := meter.Start(t.Context()); err != nil {
 			return err
 		}

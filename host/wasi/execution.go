@@ -44,9 +44,13 @@ type Execution struct {
 	// an earlier process needs a clock that goes on as well, so the host must
 	// then give one that is offset by what the kept memory has seen.
 	Monotonic func() int64
+	// Sleep takes the place of waiting, for a guest whose clocks are not real.
+	// Defaults to waiting for as long, or for the end of the call's context.
+	Sleep func(time.Duration)
 
 	read     int    // of Stdin
 	drawn    uint32 // of randomness, in bytes
+	draws    Draws
 	exited   bool
 	exitCode uint32
 }
@@ -54,6 +58,18 @@ type Execution struct {
 // Exit tells whether the guest ended by exiting, and the code that it gave.
 // The code is the guest's word: a guest may exit with whatever number it likes.
 func (e *Execution) Exit() (code uint32, exited bool) { return e.exitCode, e.exited }
+
+// Draws is what an execution has asked for that is not the same each time.
+type Draws struct {
+	// Random is how often it asked for random bytes.
+	Random int
+	// Wall is how often it looked at the time of day, and Monotonic at the other
+	// clock.
+	Wall, Monotonic int
+}
+
+// Draws tells what the guest has drawn so far.
+func (e *Execution) Draws() Draws { return e.draws }
 
 type contextKey struct{}
 
@@ -123,6 +139,7 @@ func (e *Execution) draw(n uint32) (io.Reader, bool) {
 	if e == nil {
 		return rand.Reader, n <= maxRandom
 	}
+	e.draws.Random++
 	if n > maxRandom-e.drawn {
 		return nil, false
 	}
@@ -138,6 +155,9 @@ var processStart = time.Now()
 
 // monotonic reads the monotonic clock.
 func (e *Execution) monotonic() uint64 {
+	if e != nil {
+		e.draws.Monotonic++
+	}
 	now := int64(0)
 	if e == nil || e.Monotonic == nil {
 		now = int64(time.Since(processStart))
@@ -147,14 +167,20 @@ func (e *Execution) monotonic() uint64 {
 	return uint64(max(now, 0))
 }
 
+// Now is the time of day.
+func (e *Execution) Now() time.Time {
+	if e == nil || e.WallClock == nil {
+		return time.Now()
+	}
+	return e.WallClock()
+}
+
 // wall reads the time of day, as nanoseconds since 1970.
 func (e *Execution) wall() uint64 {
-	var now time.Time
-	if e == nil || e.WallClock == nil {
-		now = time.Now()
-	} else {
-		now = e.WallClock()
+	if e != nil {
+		e.draws.Wall++
 	}
+	now := e.Now()
 	seconds := now.Unix()
 	switch {
 	case seconds < 0:

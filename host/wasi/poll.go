@@ -88,7 +88,7 @@ func pollOneoff(ctx context.Context, mod api.Module, stack []uint64) errno {
 	if !ok {
 		return inval
 	}
-	sleep(ctx, mod, wait)
+	sleep(ctx, wait)
 	mem.putUint32(countPtr, putEvents(e, in, out, first, wait))
 	return success
 }
@@ -136,9 +136,13 @@ func putEvents(e *Execution, in, out []byte, first int, waited time.Duration) (c
 }
 
 // sleep waits for d or the end of the context, which ends the guest.
-func sleep(ctx context.Context, mod api.Module, d time.Duration) {
-	endIfDone(ctx, mod)
+func sleep(ctx context.Context, d time.Duration) {
+	endIfDone(ctx)
 	if d <= 0 {
+		return
+	}
+	if e := executionOf(ctx); e != nil && e.Sleep != nil {
+		e.Sleep(d)
 		return
 	}
 	timer := time.NewTimer(d)
@@ -146,6 +150,6 @@ func sleep(ctx context.Context, mod api.Module, d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		endIfDone(ctx, mod)
+		endIfDone(ctx)
 	}
 }

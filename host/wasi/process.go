@@ -8,7 +8,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-func procExit(ctx context.Context, mod api.Module, stack []uint64) {
+func procExit(ctx context.Context, _ api.Module, stack []uint64) {
 	code := uint32(stack[0])
 	if e := executionOf(ctx); e != nil {
 		e.exitCode, e.exited = code, true
@@ -16,31 +16,24 @@ func procExit(ctx context.Context, mod api.Module, stack []uint64) {
 	if code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded {
 		code = 1
 	}
-	end(ctx, mod, code)
+	end(code)
 }
 
 // endIfDone ends the guest if the context of the call is done.
-func endIfDone(ctx context.Context, mod api.Module) {
+func endIfDone(ctx context.Context) {
 	switch err := ctx.Err(); {
 	case err == nil:
 	case errors.Is(err, context.DeadlineExceeded):
-		end(ctx, mod, sys.ExitCodeDeadlineExceeded)
+		end(sys.ExitCodeDeadlineExceeded)
 	default:
-		end(ctx, mod, sys.ExitCodeContextCanceled)
+		end(sys.ExitCodeContextCanceled)
 	}
 }
 
-// end closes the module and does not return: compilers put no code after a
-// call to proc_exit that would be fit to run. The panic is how wazero wants to
-// be told, and becomes the error of the call into the guest.
-func end(ctx context.Context, mod api.Module, code uint32) {
-	// A guest may export what it imported. When the host calls such an export,
-	// the module that wazero takes for the caller is the one that these
-	// functions are in. Closing that would take WASI from every other guest.
-	if mod.Name() != ModuleName {
-		// An error is of no use here: nothing that the guest had could be left
-		// open, and the call is about to fail anyway.
-		_ = mod.CloseWithExitCode(context.WithoutCancel(ctx), code)
-	}
+// end does not return: compilers put no code after a call to proc_exit that would
+// be fit to run. The panic is how wazero wants to be told, and becomes the error of
+// the call into the guest. The instance is not closed, as it would be by wazero's own
+// WASI: the host may want to take it back to an image and use it again.
+func end(code uint32) {
 	panic(sys.NewExitError(code))
 }

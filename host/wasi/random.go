@@ -31,7 +31,7 @@ func randomGet(ctx context.Context, mod api.Module, stack []uint64) errno {
 		}
 		buf = buf[n:]
 		if len(buf) > 0 {
-			endIfDone(ctx, mod)
+			endIfDone(ctx)
 		}
 	}
 	return success

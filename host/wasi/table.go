@@ -96,7 +96,7 @@ func define(name, params string, h handler) function {
 		}
 	}
 	f.call = func(ctx context.Context, mod api.Module, stack []uint64) {
-		endIfDone(ctx, mod) // calls take longer than what they are charged
+		endIfDone(ctx) // calls take longer than what they are charged
 		stack[0] = uint64(h(ctx, mod, stack))
 	}
 	return f

@@ -24,11 +24,11 @@ func (d *decoder) expr() {
 	at := d.pos
 	switch op := d.byte("initial value"); op {
 	case opGlobalGet:
-		d.index("global index", d.module.Globals)
+		d.index("global index", len(d.module.Globals))
 	case opI32Const:
-		d.skipSigned(32, "constant")
+		d.signed(32, "constant")
 	case opI64Const:
-		d.skipSigned(64, "constant")
+		d.signed(64, "constant")
 	case opF32Const:
 		d.skip(4, "constant")
 	case opF64Const:
@@ -122,33 +122,48 @@ func (d *decoder) elementEntries(least int, entry func()) {
 func (d *decoder) dataCountSection() {
 	at := d.pos
 	d.dataCount = d.u32("data segment count")
-	d.hasDataCount = true
+	d.module.HasDataCount = true
 	if d.dataCount > maxSegments {
 		d.fail(at, RuleLimit, "%d data segments are announced, at most %d are allowed", d.dataCount, maxSegments)
 	}
 }
 
-// dataSection passes over what memory is filled with.
+// dataSection reads where the data is that memory is filled with.
 func (d *decoder) dataSection() {
 	n := d.count("data segment count", minDataSeg, maxSegments)
-	d.segments = n
+	d.module.Data = make([]Data, 0, n)
 	for i := 0; i < n && d.err == nil; i++ {
 		d.at("data segment", i)
 		at := d.pos
-		flags := d.u32("flags")
-		d.module.ActiveData = d.module.ActiveData || flags != 1
-		switch flags {
+		var data Data
+		switch flags := d.u32("flags"); flags {
 		case 0:
-			d.expr()
+			data = d.activeData()
 		case 1: // copied by an instruction, and not at the start
 		case 2:
 			d.u32("memory index")
-			d.expr()
+			data = d.activeData()
 		default:
 			d.fail(at, RuleMalformed, "flags %d are unknown: the file is damaged", flags)
 		}
-		d.skip(uint64(d.u32("length")), "contents")
+		size := d.u32("length")
+		data.Start = d.pos
+		d.skip(uint64(size), "contents")
+		data.End = d.pos
+		d.module.Data = append(d.module.Data, data)
 	}
+}
+
+// activeData reads where a segment goes.
+func (d *decoder) activeData() Data {
+	data := Data{Active: true}
+	if d.left() > 0 && d.wasm[d.pos] == opI32Const {
+		at := *d
+		at.pos++
+		data.Offset, data.Constant = uint32(at.signed(32, "offset")), true
+	}
+	d.expr()
+	return data
 }
 
 // codeSection passes over the bodies of the functions.

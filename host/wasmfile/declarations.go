@@ -192,7 +192,7 @@ func (d *decoder) limits(unit string) (least, most uint32, hasMost bool) {
 func (d *decoder) globalSection() {
 	n := d.count("global count", minGlobal, maxGlobals)
 	for i := 0; i < n && d.err == nil; i++ {
-		d.at("global", d.module.Globals)
+		d.at("global", len(d.module.Globals))
 		d.global()
 		d.expr()
 	}
@@ -200,12 +200,13 @@ func (d *decoder) globalSection() {
 
 // global reads the type of a global.
 func (d *decoder) global() {
-	d.valType()
+	t := d.valType()
 	at := d.pos
-	if mutable := d.byte("mutability"); mutable > 1 {
+	mutable := d.byte("mutability")
+	if mutable > 1 {
 		d.fail(at, RuleMalformed, "mutability 0x%02x is neither 0 nor 1: the file is damaged", mutable)
 	}
-	d.module.Globals++
+	d.module.Globals = append(d.module.Globals, Global{Type: t, Mutable: mutable == 1})
 }
 
 // exportSection reads what the module offers. Everything that an index can
@@ -230,7 +231,7 @@ func (d *decoder) exportSection() {
 		case KindMemory:
 			there = len(d.module.Memories)
 		case KindGlobal:
-			there = d.module.Globals
+			there = len(d.module.Globals)
 		default:
 			d.badKind(kindAt, e.Kind)
 		}

@@ -93,11 +93,13 @@ func (r *reader) u32(what string) uint32 {
 	return 0
 }
 
-// skipSigned passes over a signed number of the given width, 32 or 64.
-func (r *reader) skipSigned(bits int, what string) {
+// signed reads a signed number of the given width, 32 or 64.
+func (r *reader) signed(bits int, what string) int64 {
 	start := r.pos
+	var n uint64
 	for shift := 0; shift < bits; shift += 7 {
 		b := r.byte(what)
+		n |= uint64(b&0x7f) << shift
 		if rest := bits - shift; rest < 7 {
 			// The bits that do not fit must repeat the sign, and nothing may
 			// follow.
@@ -106,10 +108,12 @@ func (r *reader) skipSigned(bits int, what string) {
 			}
 		}
 		if b&0x80 == 0 {
-			return
+			unused := max(0, 64-shift-7)
+			return int64(n<<unused) >> unused
 		}
 	}
 	r.fail(start, RuleMalformed, "%s: a number of more than %d bits", what, bits)
+	return 0
 }
 
 // count reads the length of a vector whose entries take at least least bytes

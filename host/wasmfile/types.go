@@ -132,6 +132,24 @@ type Table struct {
 	HasMax bool
 }
 
+// Global is what a module says of a global.
+type Global struct {
+	Type    ValType
+	Mutable bool
+}
+
+// Data is a data segment.
+type Data struct {
+	// Active says that it goes to memory at the start, and not when an instruction
+	// says so.
+	Active bool
+	// Offset is where it goes, if Constant. Otherwise that is read from a global.
+	Offset   uint32
+	Constant bool
+	// Start is where its bytes stand in the file, and End is behind the last.
+	Start, End int
+}
+
 // Section is where a section lies in the file.
 type Section struct {
 	// ID is its number in the binary format; 0 is a custom section.

@@ -38,10 +38,12 @@ type Module struct {
 	Memories []Memory
 	// Tables are the imported and then the defined ones.
 	Tables []Table
-	// Globals is how many there are, imported and defined.
-	Globals int
-	// ActiveData says that there is data which goes to memory at the start.
-	ActiveData bool
+	// Globals are the imported and then the defined ones.
+	Globals []Global
+	// Data is the data segments, and HasDataCount whether their number stands
+	// ahead of the code too, without which no instruction can name one.
+	Data         []Data
+	HasDataCount bool
 	// HasStart says that the module names a function that runs by itself when
 	// the module is instantiated, before any export is called.
 	HasStart bool
@@ -108,8 +110,6 @@ type decoder struct {
 	bodies        int    // in the code section
 	locals        uint64 // of all bodies
 	elements      int    // of all segments
-	segments      int    // in the data section
-	hasDataCount  bool
 	dataCount     uint32 // as stated ahead of the code
 	names         int    // entries of the name section
 	localNames    int    // functions that it has names of locals for
@@ -127,8 +127,8 @@ func (d *decoder) finish() {
 	if defined := funcs - d.importedFuncs; defined != d.bodies {
 		d.fail(at, RuleMismatch, "%d functions are declared and %d have a body: the file is cut short or damaged", defined, d.bodies)
 	}
-	if d.hasDataCount && uint64(d.dataCount) != uint64(d.segments) {
-		d.fail(at, RuleMismatch, "%d data segments are announced and %d follow: the file is cut short or damaged", d.dataCount, d.segments)
+	if d.module.HasDataCount && uint64(d.dataCount) != uint64(len(d.module.Data)) {
+		d.fail(at, RuleMismatch, "%d data segments are announced and %d follow: the file is cut short or damaged", d.dataCount, len(d.module.Data))
 	}
 	if d.moduleName*funcs > maxQualifiedNames {
 		d.fail(at, RuleLimit, "a module name of %d bytes for %d functions, their product may be %d: shorten it or strip the name section", d.moduleName, funcs, maxQualifiedNames)

@@ -103,8 +103,9 @@ func stoppable(b *testing.B, wasm []byte, way int) (api.Module, *fuel.Meter) {
 	require.NoError(b, err)
 	var meter *fuel.Meter
 	if way == stopFuel {
-		meter, err = fuel.Attach(instance, 0, 100_000)
+		meter, err = fuel.Attach(instance)
 		require.NoError(b, err)
+		meter.Arm(0, 100_000)
 	}
 	if initialize := instance.ExportedFunction(abi.ExportInitialize); initialize != nil {
 		_, err = initialize.Call(ctx)

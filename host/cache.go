@@ -1,0 +1,165 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+)
+
+// Compiled code is kept in one directory a module, named by its digest, which
+// wazero keeps apart by its own version, by the processor and by what the module
+// was rewritten to. What is there is checked before wazero reads it: the lengths
+// that it states are believed.
+
+// sumsName is the file with the digests of the others in the directory.
+const sumsName = "sums"
+
+// load compiles the module, or takes what is kept.
+func (m *module) load(ctx context.Context, code []byte) error {
+	if m.engine.config.CacheDir != "" {
+		err := m.loadKept(ctx, filepath.Join(m.engine.config.CacheDir, cacheName(m.digest)), code)
+		if !isCacheFailure(err) {
+			return err
+		}
+		// A disk that is full or cannot be read must not stop tasks.
+		if err := m.closeRuntime(ctx); err != nil {
+			return err
+		}
+	}
+	if err := m.newRuntime(ctx); err != nil {
+		return err
+	}
+	m.count(func(s *Stats) { s.Compiled++ })
+	return m.compile(ctx, code)
+}
+
+// loadKept uses a directory for compiled code, and rebuilds what is damaged there.
+func (m *module) loadKept(ctx context.Context, dir string, code []byte) error {
+	kept, err := checkKept(dir)
+	if err == nil {
+		err = m.loadFrom(ctx, dir, code)
+	}
+	if isDamaged(err) {
+		m.count(func(s *Stats) { s.Rebuilt++ })
+		if err := errors.Join(m.closeRuntime(ctx), os.RemoveAll(dir)); err != nil {
+			return err
+		}
+		kept, err = "", m.loadFrom(ctx, dir, code)
+	}
+	if err != nil {
+		return err
+	}
+	now, err := sums(dir)
+	if err == nil && kept != "" && now == kept {
+		m.count(func(s *Stats) { s.Loaded++ })
+		return nil
+	}
+	m.count(func(s *Stats) { s.Compiled++ })
+	if err == nil {
+		_ = writeSums(dir, now) // without them it is compiled again next time
+	}
+	return nil
+}
+
+func (m *module) loadFrom(ctx context.Context, dir string, code []byte) (err error) {
+	if m.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
+		return err
+	}
+	if err := m.newRuntime(ctx); err != nil {
+		return err
+	}
+	return m.compile(ctx, code)
+}
+
+func (m *module) count(change func(*Stats)) {
+	m.engine.mu.Lock()
+	change(&m.engine.stats)
+	m.engine.mu.Unlock()
+}
+
+// cacheName is the name of a module's directory. A digest is the caller's, who may
+// have named the module in another way.
+func cacheName(digest string) string {
+	if raw, err := hex.DecodeString(digest); err == nil && len(raw) == sha256.Size {
+		return strings.ToLower(digest)
+	}
+	sum := sha256.Sum256([]byte(digest))
+	return "named-" + hex.EncodeToString(sum[:])
+}
+
+var errDamaged = errors.New("compiled code is not what was written")
+
+// isDamaged reports whether compiled code is not what was written. wazero says so
+// in no other way, and begins no other error like that.
+func isDamaged(err error) bool {
+	return err != nil && (errors.Is(err, errDamaged) || strings.HasPrefix(err.Error(), "compilationcache: "))
+}
+
+// isCacheFailure reports whether an error is of the directory for compiled code and
+// not of the module: wazero does nothing else with files.
+func isCacheFailure(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	return errors.As(err, &path) || errors.As(err, &link) || isDamaged(err)
+}
+
+// checkKept gives the sums of what is kept, or nothing where nothing is.
+func checkKept(dir string) (string, error) {
+	written, err := os.ReadFile(filepath.Join(dir, sumsName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	have, err := sums(dir)
+	if err != nil {
+		return "", err
+	}
+	if have != string(written) {
+		return "", errDamaged
+	}
+	return have, nil
+}
+
+// sums is a line of digest and name for each file that is kept.
+func sums(dir string) (string, error) {
+	var text strings.Builder
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil || entry.IsDir():
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil || name == sumsName || strings.HasSuffix(name, ".tmp") {
+			return err
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		sum := sha256.New()
+		if _, err = io.Copy(sum, file); err == nil {
+			fmt.Fprintf(&text, "%x  %s\n", sum.Sum(nil), filepath.ToSlash(name))
+		}
+		return errors.Join(err, file.Close())
+	})
+	return text.String(), err
+}
+
+// writeSums writes them at once or not at all.
+func writeSums(dir, text string) error {
+	temporary := filepath.Join(dir, fmt.Sprintf("%s.%d.tmp", sumsName, os.Getpid()))
+	if err := os.WriteFile(temporary, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, filepath.Join(dir, sumsName))
+}

@@ -1,0 +1,28 @@
+package host
+
+import (
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// startCPU begins to measure the processor time of this goroutine, which stays on
+// its thread until the function that it returns is called.
+func startCPU() func() time.Duration {
+	runtime.LockOSThread()
+	started := threadTime()
+	return func() time.Duration {
+		used := threadTime() - started
+		runtime.UnlockOSThread()
+		return used
+	}
+}
+
+func threadTime() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
