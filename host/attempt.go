@@ -64,8 +64,8 @@ type Usage struct {
 	// Fuel is the guest's work, in the units of package fuel: an upper bound of
 	// its instructions, and the same whenever it does the same.
 	Fuel int64
-	// CPU is the processor time of the thread that ran the guest. It is 0 where
-	// the platform does not tell it.
+	// CPU is the processor time that it took. Where it is less than 0.2 ms, and
+	// on systems other than Linux, that is the time in the sandbox.
 	CPU time.Duration
 	// Pooled says that the instance had been there before and was reset, rather
 	// than made for this attempt.

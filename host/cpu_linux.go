@@ -7,19 +7,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startCPU begins to measure the processor time of this goroutine, which stays on
+// threadTime begins to measure the processor time of this goroutine, which stays on
 // its thread until the function that it returns is called.
-func startCPU() func() time.Duration {
+func threadTime() func() time.Duration {
 	runtime.LockOSThread()
-	started := threadTime()
+	started := readThreadTime()
 	return func() time.Duration {
-		used := threadTime() - started
+		used := readThreadTime() - started
 		runtime.UnlockOSThread()
 		return used
 	}
 }
 
-func threadTime() time.Duration {
+func readThreadTime() time.Duration {
 	var t unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
 		return 0

@@ -4,6 +4,6 @@ package host
 
 import "time"
 
-// startCPU measures nothing: only Linux tells a thread's own processor time in a
+// threadTime measures nothing: only Linux tells a thread's own processor time in a
 // way that is cheap enough.
-func startCPU() func() time.Duration { return func() time.Duration { return 0 } }
+func threadTime() func() time.Duration { return func() time.Duration { return -1 } }

@@ -182,10 +182,10 @@ func (e *Engine) run(ctx context.Context, x *execution, call func(context.Contex
 		return x.memoryLimit("it starts with " + bytesText(size))
 	}
 	started := time.Now()
-	cpu := startCPU()
+	stop := m.stopwatch.start()
 	i, pooled, err := e.take(ctx, m, x.attempt.Fresh, x.attempt.Limits.Memory)
 	if err != nil {
-		cpu()
+		stop()
 		return err
 	}
 	guestCtx, done := x.begin(ctx, i)
@@ -193,7 +193,8 @@ func (e *Engine) run(ctx context.Context, x *execution, call func(context.Contex
 		x.stdout.flush(guestCtx)
 		x.stderr.flush(guestCtx)
 		done()
-		x.usage = Usage{Sandbox: time.Since(started), CPU: cpu(), PeakMemory: int64(i.memory.Peak()), Fuel: i.meter.Used(), Pooled: pooled}
+		wall, processor := stop()
+		x.usage = Usage{Sandbox: wall, CPU: processor, PeakMemory: int64(i.memory.Peak()), Fuel: i.meter.Used(), Pooled: pooled}
 		x.refused, x.ended = i.memory.Refused(), i.meter.Reason()
 		if closing := e.give(ctx, m, i, x.attempt.Fresh, err); closing != nil {
 			err = errors.Join(err, &hostError{closing})

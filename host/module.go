@@ -36,7 +36,8 @@ type module struct {
 	first *snapshot.Image
 	start origin
 	// manifest is what the module declared while it was prepared, or nil.
-	manifest []byte
+	manifest  []byte
+	stopwatch stopwatch
 
 	// The engine's lock guards these.
 	idle  []*instance // the last one was used last
