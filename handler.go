@@ -55,7 +55,7 @@ func (h *handler) runModule(ctx context.Context, exec *task.Execution, log task.
 	if !ok {
 		deadline = time.Now().Add(t.Timeout)
 	}
-	out := h.host.engine.Execute(ctx, host.Attempt{
+	out := h.execute(ctx, host.Attempt{
 		Digest:      t.Module.Digest,
 		Index:       exec.Index,
 		TaskID:      t.ID.String(),
@@ -88,6 +88,20 @@ func (h *handler) runModule(ctx context.Context, exec *task.Execution, log task.
 		}
 	}
 	return outcome
+}
+
+// execute runs an attempt. The engine may have let its module go since it was
+// prepared, where there is no room for all that are in use.
+func (h *handler) execute(ctx context.Context, attempt host.Attempt, calls host.Calls) host.Outcome {
+	for {
+		out := h.host.engine.Execute(ctx, attempt, calls)
+		if !out.NotPrepared || ctx.Err() != nil {
+			return out
+		}
+		if err := h.prepare(ctx, attempt.Digest); err != nil {
+			return host.Outcome{Failure: &host.Failure{Kind: host.KindHost, Message: err.Error()}}
+		}
+	}
 }
 
 // prepare fetches a module that this process has not run yet.

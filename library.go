@@ -66,6 +66,9 @@ func (i inspector) Inspect(ctx context.Context, digest string, wasm []byte) (*mo
 	if found.MinMemory, err = engine.MinMemory(ctx, digest); err != nil {
 		return nil, err
 	}
+	if found.Note, err = engine.Note(ctx, digest); err != nil {
+		return nil, err
+	}
 	if found.Command, err = engine.IsCommand(ctx, digest); err != nil || found.Command {
 		return found, err
 	}

@@ -32,8 +32,12 @@
 // Register from init: main is not called in a module of this kind. What
 // package variables hold after initialisation is kept by the host and is what
 // every execution starts from; what an execution writes there is gone before
-// the next. So tables computed at start are free, and a file name, a time or a
-// random number taken at start is the same for every task. Nothing about an
+// the next. So tables computed at start are free, and a random number of math/rand
+// that was taken at start is the same for every task: [OnExecution] renews what has
+// to be new. Random numbers are, and so is a package variable that is time.Now().
+// A module that asks for more than that at start (random bytes of crypto/rand, a
+// number made of the time) is set up anew in each execution, which takes a
+// millisecond or two longer; the host says so when it is pushed. Nothing about an
 // execution is in os.Args, the environment or files: ask the [Context].
 //
 // # Failures

@@ -38,6 +38,29 @@ func HandleRaw(name string, fn func(ctx Context, in []byte) ([]byte, error), opt
 	register("HandleRaw", name, fn, options, abi.JSON(options.Args))
 }
 
+// onExecution is what init functions have asked to have called.
+var onExecution []func()
+
+// OnExecution has fn called at the start of each execution, before its handler and
+// within its limits, in the order of the calls. Call it from init. It is for what
+// must be new each time and is kept in package variables, such as a random number
+// generator that is seeded with the time:
+//
+//	var random *rand.Rand
+//
+//	func init() {
+//		guest.OnExecution(func() { random = rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) })
+//	}
+//
+// The functions of math/rand, math/rand/v2 and crypto/rand need none of this: they
+// are new in each execution. A panic in fn fails the execution.
+func OnExecution(fn func()) {
+	if fn == nil {
+		panic("guest: OnExecution: the function is nil")
+	}
+	onExecution = append(onExecution, fn)
+}
+
 func register(caller, name string, handle func(Context, []byte) ([]byte, error), options Options, args abi.JSON) {
 	if problem := nameProblem(name); problem != "" {
 		misuse(caller, name, problem)

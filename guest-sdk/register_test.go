@@ -15,7 +15,7 @@ func alone(t *testing.T) {
 	t.Helper()
 	kept := definitions
 	definitions = nil
-	t.Cleanup(func() { definitions = kept })
+	t.Cleanup(func() { definitions, onExecution = kept, nil })
 }
 
 func echo(_ Context, in []byte) ([]byte, error) { return in, nil }

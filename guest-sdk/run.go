@@ -30,6 +30,9 @@ func run(h host, index uint32) (status uint32) {
 			status = abi.RunFailed
 		}
 	}()
+	for _, renew := range onExecution {
+		renew()
+	}
 	d := &definitions[index]
 	ctx := Context{&execution{host: h, definition: d}}
 	result, err := d.handle(ctx, ctx.value(abi.ValueInput))

@@ -76,3 +76,26 @@ func BenchmarkRaw(b *testing.B) {
 		fakehost.Run(0, values, nil)
 	}
 }
+
+func TestOnExecution(t *testing.T) {
+	alone(t)
+	var calls []string
+	OnExecution(func() { calls = append(calls, "first") })
+	OnExecution(func() { calls = append(calls, "second") })
+	HandleRaw("only", func(_ Context, in []byte) ([]byte, error) {
+		calls = append(calls, "handler")
+		return in, nil
+	}, Options{})
+	require.EqualValues(t, abi.RunFailed, fakehost.Run(7, nil, nil).Status)
+	require.Empty(t, calls, "nothing was executed")
+	for range 2 {
+		require.EqualValues(t, abi.RunDone, fakehost.Run(0, nil, nil).Status)
+	}
+	require.Equal(t, []string{"first", "second", "handler", "first", "second", "handler"}, calls)
+
+	OnExecution(func() { panic("not today") })
+	outcome := fakehost.Run(0, nil, nil)
+	require.EqualValues(t, abi.RunFailed, outcome.Status)
+	require.Equal(t, "panic: not today", outcome.Failure.Message)
+	require.PanicsWithValue(t, "guest: OnExecution: the function is nil", func() { OnExecution(nil) })
+}

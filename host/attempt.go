@@ -53,6 +53,9 @@ type Outcome struct {
 	Output     []byte
 	OutputType string
 	Usage      Usage
+	// NotPrepared says that nothing was run, since the module was not prepared, or
+	// has been let go since.
+	NotPrepared bool
 }
 
 // Usage is what an execution used.

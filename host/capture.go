@@ -69,11 +69,11 @@ func (m *module) capture(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m.start.why = from.why
 		if from.image != nil {
 			m.start = from
 			break
 		}
+		m.start.why = from.why
 	}
 	return m.verify(ctx)
 }

@@ -176,6 +176,24 @@ func (e *Engine) IsCommand(ctx context.Context, digest string) (bool, error) {
 	return m.command, nil
 }
 
+// Note says, for the author of a prepared module, why its executions take longer than
+// they would have to. It is empty where they don't.
+func (e *Engine) Note(ctx context.Context, digest string) (string, error) {
+	m, err := e.acquire(ctx, digest)
+	if err != nil {
+		return "", err
+	}
+	defer e.release(m)
+	switch {
+	case !m.resets:
+		return "each execution has a new instance, which takes longer: the module changes its tables or drops data, or has a mutable global of a vector or a reference, and could not be taken back", nil
+	case m.start.why != "":
+		return "each execution sets the module up anew, which takes longer: " + m.start.why + ": do that when a task runs", nil
+	default:
+		return "", nil
+	}
+}
+
 // ErrNotPrepared says that a module has not been prepared, or was let go.
 var ErrNotPrepared = errors.New("has not been prepared")
 

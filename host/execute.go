@@ -33,7 +33,7 @@ func (e *Engine) Execute(ctx context.Context, attempt Attempt, calls Calls) Outc
 	if x.command {
 		err = x.endCommand(err)
 	}
-	out := Outcome{Usage: x.usage}
+	out := Outcome{Usage: x.usage, NotPrepared: errors.Is(err, ErrNotPrepared)}
 	switch {
 	case err != nil:
 		out.Failure = x.explain(ctx, err)

@@ -28,6 +28,9 @@ type Version struct {
 	Live        bool              `json:"live"`
 	CreatedAt   time.Time         `json:"created_at"`
 	Definitions []task.Definition `json:"definitions"`
+	// Note is what the push that made this has to tell its author. It is not
+	// stored.
+	Note string `json:"note,omitempty"`
 }
 
 // Store keeps modules. Each method is one transaction.
@@ -62,6 +65,8 @@ type Inspection struct {
 	Manifest []byte
 	// MinMemory is the memory that the module starts with, in bytes.
 	MinMemory int64
+	// Note is for the author of the module, and may be empty.
+	Note string
 }
 
 // RejectedError says why a module was not taken.
@@ -115,6 +120,7 @@ func (l *Library) Push(ctx context.Context, name string, wasm []byte) (*Version,
 	if err != nil {
 		return nil, fmt.Errorf("store module %s: %w", name, err)
 	}
+	stored.Note = found.Note
 	return stored, nil
 }
 

@@ -62,6 +62,9 @@ func (a *app) modulePush(cmd *cobra.Command, args []string, c *client) error {
 		for _, def := range version.Definitions {
 			t.row("  " + def.Name)
 		}
+		if version.Note != "" {
+			t.row("note: " + version.Note)
+		}
 	})
 }
 
