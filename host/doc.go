@@ -1,5 +1,5 @@
 // Package host runs guest modules. An [Engine] prepares a module once, by its
-// digest, and executes attempts in it: each in an instance of its own, under
+// digest, and executes attempts in it: each from the same clean state, under
 // [Limits], reaching nothing but the functions named in package abi and the few
 // of WASI that package wasi allows.
 //
@@ -10,9 +10,14 @@
 // # What a module goes through
 //
 // [Engine.Prepare] reads it within bounds (package wasmfile), holds its imports
-// and exports against the contract, has it count its work (package fuel), and
-// compiles it. [Engine.Describe] asks it for its manifest. Both take modules from
-// strangers and answer with a [*ModuleError] that says what its author can do.
+// and exports against the contract, has it count its work (package fuel), compiles
+// it, sets it up and takes an image of that (package snapshot). [Engine.Describe] asks
+// it for its manifest. Both take modules from strangers and answer with a
+// [*ModuleError] that says what its author can do.
+//
+// [Engine.Execute] takes an instance that is idle, or makes one from the image, gives
+// it new random numbers, calls it, and takes it back to the image. Read module.go,
+// capture.go, instance.go and execute.go in this order.
 //
 // A module with _start and nothing of the contract is a WASI command, as
 // [Engine.IsCommand] says: it has no manifest, and all of it is one program that
@@ -22,6 +27,5 @@
 //
 // A guest is stopped at its deadline, when its context ends, and at each of its
 // limits, whatever it does: it looks itself, some thousand times a second, whether it
-// has to. What is left is work of the host on its behalf that nothing interrupts: that
-// a memory which grows towards a gigabyte is cleared takes longest.
+// has to.
 package host
