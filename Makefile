@@ -17,6 +17,10 @@ GUESTS   := examples/wasm-tasks
 # built, because go run keeps neither a signal nor an exit code.
 POSTGRES := $(BUILD)/with-postgres
 
+# Builds guests, and installs the compilers of the other languages than Go where
+# they are missing.
+GUESTBUILD := $(BUILD)/guestbuild
+
 # What a guest links has files that only a wasm build sees, so vet and lint look
 # at these packages a second time, as that build does. There, lint leaves out
 # unused, which does not know that go:wasmexport is a use.
@@ -26,10 +30,10 @@ WASM_PKGS := $(patsubst %,./%/...,$(wildcard abi guest-sdk $(GUESTS)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help test vet lint tidy race cc fmt guests bench fuzz clean FORCE
+.PHONY: help test vet lint tidy race cc compilers fmt guests bench fuzz clean FORCE
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
 
 test: cc vet tidy lint race ## Everything a change must pass: vet, tidy, lint, all tests with -race
 
@@ -45,7 +49,7 @@ lint: $(LINT) ## golangci-lint with the list in .golangci.yaml
 	$(LINT) run ./...
 	$(if $(WASM_PKGS),$(WASM) $(LINT) run --disable unused $(WASM_PKGS))
 
-race: cc $(POSTGRES) ## go test -race on every package (TESTFLAGS='-run X -v' is passed on)
+race: cc compilers $(POSTGRES) ## go test -race on every package (TESTFLAGS='-run X -v' is passed on)
 	CGO_ENABLED=1 $(POSTGRES) $(GO) test -race -timeout 10m $(TESTFLAGS) ./...
 
 # Checked first, so that the answer comes before minutes of work and is not
@@ -56,28 +60,16 @@ cc:
 		echo "make: install one (Debian: apt-get install gcc; macOS: xcode-select --install) or set CC." >&2; \
 		exit 1; }
 
+compilers: $(GUESTBUILD) ## Install the compilers for guests in C, Rust and AssemblyScript, where they are missing
+	@$(GUESTBUILD) install
+
 fmt: $(LINT) ## Format every Go file (gofumpt, then gci for the import groups)
 	$(LINT) fmt ./...
 
-guests: ## Build each example guest to .build/guests/<name>.wasm
-	@mkdir -p $(BUILD)/guests
-	@set -e; for dir in $(GUESTS)/*/; do \
-		test -d "$$dir" || { echo "make: there is no guest in $(GUESTS)/." >&2; exit 1; }; \
-		dir=$${dir%/}; out=$(BUILD)/guests/$${dir##*/}.wasm; \
-		name=$$($(WASM) $(GO) list -f '{{.Name}}' "./$$dir") || { \
-			echo "make: $$dir is not a Go guest; give its language a rule in the Makefile." >&2; exit 1; }; \
-		test "$$name" = main || { \
-			echo "make: $$dir is package $$name; a guest is package main." >&2; exit 1; }; \
-		deps=$$($(WASM) $(GO) list -deps "./$$dir"); \
-		case "$$deps" in \
-			*taskhost/taskhost/guest-sdk*) mode=c-shared ;; \
-			*) mode=exe ;; \
-		esac; \
-		echo "$(WASM) $(GO) build -trimpath -buildmode=$$mode -o $$out ./$$dir"; \
-		$(WASM) $(GO) build -trimpath -buildmode=$$mode -o "$$out" "./$$dir"; \
-	done
+guests: compilers ## Build each example guest to .build/guests/<name>.wasm
+	@$(GUESTBUILD) build $(BUILD)/guests $(wildcard $(GUESTS)/*/)
 
-bench: $(POSTGRES) ## Run each benchmark once, so that none rots (BENCHTIME=1s to measure)
+bench: compilers $(POSTGRES) ## Run each benchmark once, so that none rots (BENCHTIME=1s to measure)
 	$(POSTGRES) $(GO) test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./...
 
 # go test fuzzes one target of one package at a time, so they are listed first.
@@ -104,6 +96,9 @@ $(LINT): tools/go.mod tools/go.sum $(BUILD)/go-version
 
 $(POSTGRES): FORCE
 	@CGO_ENABLED=0 $(GO) build -buildvcs=false -o $@ ./internal/pgtest/run
+
+$(GUESTBUILD): FORCE
+	@CGO_ENABLED=0 $(GO) build -buildvcs=false -o $@ ./internal/guestbuild/run
 
 $(BUILD)/go-version: FORCE
 	@mkdir -p $(BUILD)

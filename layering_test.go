@@ -72,6 +72,8 @@ var layerTable = map[string]layerRule{
 		why:   "the engine knows nothing of queues, names or databases",
 		ours:  []string{"abi", "host/..."},
 		third: []string{layerWazero, "golang.org/x/sys"},
+		// Guests in every language are what it is tested and measured with.
+		testMay: []string{"internal/guestbuild"},
 	},
 	"schedule": {
 		why:   "when things are due is computed, not stored or executed",
@@ -93,6 +95,11 @@ var layerTable = map[string]layerRule{
 		why:   "what the stores share, and the one place for River's TTx generic",
 		ours:  []string{"task", "schedule", "modules", "internal/argschema", "internal/text"},
 		third: []string{layerRiver, layerUUID},
+	},
+	"internal/guestbuild/...": {
+		why:   "it runs compilers, and knows nothing of what guests do",
+		ours:  []string{"internal/guestbuild"},
+		third: []string{"github.com/gofrs/flock"},
 	},
 	"internal/pgtest/...": {
 		why:   "a server for tests knows nothing of what is tested with it",

@@ -1,0 +1,11 @@
+// A guest that does nothing but take its input and give it back, for measuring
+// what the host adds to that.
+package main
+
+import guest "github.com/taskhost/taskhost/guest-sdk"
+
+func init() {
+	guest.HandleRaw("raw", func(_ guest.Context, in []byte) ([]byte, error) { return in, nil }, guest.Options{})
+}
+
+func main() {}
