@@ -67,7 +67,8 @@ class Definition {
 
 const definitions: Definition[] = [];
 
-/** Declares a task. Call it at the top of the guest, outside of functions. */
+/** Declares a task. Call it outside of functions, below the variables that the task
+ * uses: the compiler follows the order of the file. */
 export function define(name: string, run: (task: Task) => Outcome, options: Options = {}): void {
   definitions.push(new Definition(name, run, options));
 }

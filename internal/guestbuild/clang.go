@@ -39,7 +39,7 @@ func clangSteps(_ context.Context, j job) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	compile := []string{"clang", "--target=wasm32-wasi", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", "guest-sdk/c", "-c"}
+	compile := []string{"clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Wextra", "-Werror", "-I", "guest-sdk/c", "-c"}
 	// With its stack first, a guest that uses too much of it traps. Otherwise it
 	// would write over its own data.
 	link := []string{"clang", "--target=wasm32-wasi", "-mexec-model=reactor", "-Wl,--stack-first,--strip-debug", "-o", j.out}
