@@ -26,10 +26,10 @@ func assemblyScript() *toolchain {
 		language: "AssemblyScript",
 		main:     "main.ts",
 		sdk:      "guest-sdk/assemblyscript",
-		version:  assemblyScriptVersion,
+		find:     findAssemblyScript,
 		steps:    assemblyScriptSteps,
 		packages: []string{"nodejs", "npm"},
-		byHand: "install Node.js 20 or later with npm (Debian: apt-get install nodejs npm), " +
+		byHand: "install Node.js 18 or later with npm (Debian: apt-get install nodejs npm), " +
 			"and run the command above as yourself.",
 	}
 }
@@ -40,44 +40,44 @@ func ascPath(root string) string {
 	return filepath.Join(npmFolder(root), "node_modules", "assemblyscript", "bin", "asc.js")
 }
 
-// assemblyScriptVersion is the lockfile, where it is what has been installed.
-func assemblyScriptVersion(ctx context.Context) (string, error) {
+// findAssemblyScript finds what the lockfile names, if that has been installed.
+func findAssemblyScript(ctx context.Context) (compiler, error) {
 	root, err := findRoot()
 	if err != nil {
-		return "", err
+		return compiler{}, err
 	}
 	node, err := exec.CommandContext(ctx, "node", "--version").Output()
 	if err != nil {
-		return "", fmt.Errorf("node --version: %w", err)
+		return compiler{}, fmt.Errorf("node --version: %w", err)
 	}
 	version := string(node)
 	for _, name := range npmNames {
 		want, err := npmFiles.ReadFile(path.Join("npm", name))
 		if err != nil {
-			return "", err
+			return compiler{}, err
 		}
 		have, err := os.ReadFile(filepath.Join(npmFolder(root), name))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !bytes.Equal(want, have) {
-			return "", fmt.Errorf("the compiler of the version that %s names is not in %s", name, npmFolder(root))
+			return compiler{}, fmt.Errorf("the compiler of the version that %s names is not in %s", name, npmFolder(root))
 		}
 		if err != nil {
-			return "", err
+			return compiler{}, err
 		}
 		version += string(want)
 	}
 	_, err = os.Stat(ascPath(root))
-	return version, err
+	return compiler{path: ascPath(root), version: version}, err
 }
 
 // assemblyScriptSteps has the SDK stand in for what the compiler would import from
 // a browser: the end of a guest that fails, and the seed of Math.random.
-func assemblyScriptSteps(_ context.Context, j job) ([]step, error) {
+func assemblyScriptSteps(c compiler, j job) ([]step, error) {
 	main, err := filepath.Rel(j.root, filepath.Join(j.dir, "main.ts"))
 	if err != nil {
 		return nil, err
 	}
 	return []step{{args: []string{
-		"node", ascPath(j.root), filepath.ToSlash(main), "--outFile", j.out, "-O3", "--exportStart", "_initialize",
+		"node", c.path, filepath.ToSlash(main), "--outFile", j.out, "-O3", "--exportStart", "_initialize",
 		"--use", "abort=guest-sdk/assemblyscript/taskhost/abort", "--use", "seed=guest-sdk/assemblyscript/taskhost/seed",
 	}}}, nil
 }

@@ -23,11 +23,11 @@ const poll = 50 * time.Millisecond
 // cached takes a module from .build, or builds it. A folder's last module is kept
 // and no other, so that .build does not grow with every edit.
 func cached(ctx context.Context, tools *toolchain, j job) ([]byte, error) {
-	version, err := tools.version(ctx)
+	found, err := tools.find(ctx)
 	if err != nil {
 		return nil, tools.blame(ctx, err)
 	}
-	key, err := tools.key(ctx, j, version)
+	key, err := tools.key(ctx, found, j)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func cached(ctx context.Context, tools *toolchain, j job) ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(j.temp) }() // make clean removes it
 	j.out = filepath.Join(j.temp, "guest.wasm")
-	if err := tools.make(ctx, j); err != nil {
+	if err := tools.make(ctx, found, j); err != nil {
 		return nil, tools.blame(ctx, err)
 	}
 	if wasm, err = os.ReadFile(j.out); err != nil {
@@ -90,14 +90,14 @@ func folderName(dir string) string {
 
 // key is made from all that a module depends on. Reading the sources here also
 // makes go test notice when they change.
-func (tools *toolchain) key(ctx context.Context, j job, version string) (string, error) {
+func (tools *toolchain) key(ctx context.Context, c compiler, j job) (string, error) {
 	files, err := tools.inputs(ctx, j)
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
-	put(h, tools.language, version)
-	steps, err := tools.steps(ctx, j)
+	put(h, tools.language, c.version)
+	steps, err := tools.steps(c, j)
 	if err != nil {
 		return "", err
 	}

@@ -19,28 +19,28 @@ func golang() *toolchain {
 	return &toolchain{
 		language: "Go",
 		main:     "main.go",
-		version:  goVersion,
+		find:     findGo,
 		steps:    goSteps,
 		byHand:   "install Go 1.26 or later.",
 	}
 }
 
-func goVersion(ctx context.Context) (string, error) {
+func findGo(ctx context.Context) (compiler, error) {
 	version, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
 	if err != nil {
-		return "", fmt.Errorf("go env GOVERSION: %w", err)
+		return compiler{}, fmt.Errorf("go env GOVERSION: %w", err)
 	}
-	return string(version), nil
+	return compiler{path: "go", version: string(version)}, nil
 }
 
-func goSteps(_ context.Context, j job) ([]step, error) {
+func goSteps(c compiler, j job) ([]step, error) {
 	mode, err := buildMode(j.dir)
 	if err != nil {
 		return nil, err
 	}
 	return []step{{
 		env:  wasip1,
-		args: []string{"go", "build", "-trimpath", "-buildmode=" + mode, "-o", j.out, j.dir},
+		args: []string{c.path, "build", "-trimpath", "-buildmode=" + mode, "-o", j.out, j.dir},
 	}}, nil
 }
 

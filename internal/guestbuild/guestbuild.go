@@ -90,8 +90,8 @@ type step struct {
 }
 
 // make runs the steps of a build. Where one fails, the compiler may be at fault.
-func (tools *toolchain) make(ctx context.Context, j job) error {
-	steps, err := tools.steps(ctx, j)
+func (tools *toolchain) make(ctx context.Context, c compiler, j job) error {
+	steps, err := tools.steps(c, j)
 	if err != nil {
 		return err
 	}

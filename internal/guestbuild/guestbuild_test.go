@@ -101,10 +101,12 @@ func TestBuildsAnewWhereSomethingChanged(t *testing.T) {
 	t.Parallel()
 	c := newClone(t)
 	for what, change := range map[string]func(){
-		"the guest":     func() { c.write("guest/main.c", "#include \"taskhost.h\"\nint g(void) { return RESULT; }\n") },
-		"the SDK":       func() { c.write("guest-sdk/c/taskhost.h", "#define RESULT 2\n") },
-		"another file":  func() { c.write("guest/other.c", "int other(void);\nint other(void) { return 3; }\n") },
-		"the compiler":  func() { c.tools.version = func(context.Context) (string, error) { return "another", nil } },
+		"the guest":    func() { c.write("guest/main.c", "#include \"taskhost.h\"\nint g(void) { return RESULT; }\n") },
+		"the SDK":      func() { c.write("guest-sdk/c/taskhost.h", "#define RESULT 2\n") },
+		"another file": func() { c.write("guest/other.c", "int other(void);\nint other(void) { return 3; }\n") },
+		"the compiler": func() {
+			c.tools.find = func(context.Context) (compiler, error) { return compiler{"clang", "", "another"}, nil }
+		},
 		"what is built": func() { require.NoError(t, os.Remove(c.kept())) },
 	} {
 		require.Equal(t, magic, c.build()[:8])
@@ -119,11 +121,11 @@ func TestBuildsOnceForAll(t *testing.T) {
 	t.Parallel()
 	c := newClone(t)
 	steps, made := c.tools.steps, make(chan string, 100)
-	c.tools.steps = func(ctx context.Context, j job) ([]step, error) {
+	c.tools.steps = func(found compiler, j job) ([]step, error) {
 		if j.out != "" { // and not for the key
 			made <- j.out
 		}
-		return steps(ctx, j)
+		return steps(found, j)
 	}
 	wasm := make(chan string)
 	for range 4 {
@@ -184,8 +186,8 @@ func TestMissingLibrary(t *testing.T) {
 	t.Parallel()
 	c := newClone(t)
 	steps := c.tools.steps
-	c.tools.steps = func(ctx context.Context, j job) ([]step, error) {
-		all, err := steps(ctx, j)
+	c.tools.steps = func(found compiler, j job) ([]step, error) {
+		all, err := steps(found, j)
 		all[0].args = append(all[0].args, "-nostdinc") // as where it is not installed
 		return all, err
 	}

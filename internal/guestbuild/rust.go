@@ -14,10 +14,7 @@ func rust() *toolchain {
 		language: "Rust",
 		main:     "main.rs",
 		sdk:      "guest-sdk/rust",
-		version: func(ctx context.Context) (string, error) {
-			found, err := findRust(ctx)
-			return found.version, err
-		},
+		find:     findRust,
 		steps:    rustSteps,
 		probe:    "#[no_mangle]\npub extern \"C\" fn f() -> usize { vec![1, 2].len() }\n",
 		packages: []string{"rustc", "libstd-rust-dev-wasm32", "lld"},
@@ -26,52 +23,37 @@ func rust() *toolchain {
 	}
 }
 
-// A rustc that has a WASI target.
-type rustc struct {
-	path, target, version string
-}
-
 // findRust looks for a rustc whose standard library for WASI is there. The one on
 // the PATH may be another than Debian's and lack it. The target has been renamed:
 // Rust has known wasm32-wasi up to 1.83 and wasm32-wasip1 from 1.78 on.
-func findRust(ctx context.Context) (rustc, error) {
+func findRust(ctx context.Context) (compiler, error) {
 	errs := []error{errors.New("found no rustc with a WASI target")}
 	for _, name := range []string{"rustc", "/usr/bin/rustc"} {
-		path, err := exec.LookPath(name)
+		sysroot, err := exec.CommandContext(ctx, name, "--print", "sysroot").Output()
 		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		version, err := exec.CommandContext(ctx, path, "--version", "--verbose").Output()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s --version: %w", path, err))
+			errs = append(errs, fmt.Errorf("%s --print sysroot: %w", name, err))
 			continue
 		}
 		for _, target := range []string{"wasm32-wasip1", "wasm32-wasi"} {
-			dir, err := exec.CommandContext(ctx, path, "--print", "target-libdir", "--target", target).Output()
-			if err != nil {
-				continue // it does not know the name
+			library := filepath.Join(strings.TrimSpace(string(sysroot)), "lib", "rustlib", target, "lib", "libstd-*.rlib")
+			if found, _ := filepath.Glob(library); len(found) == 0 {
+				continue
 			}
-			if found, _ := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "libstd-*.rlib")); len(found) > 0 {
-				return rustc{path, target, string(version) + target}, nil
-			}
+			version, err := exec.CommandContext(ctx, name, "--version", "--verbose").Output()
+			return compiler{path: name, target: target, version: string(version)}, err
 		}
-		errs = append(errs, fmt.Errorf("%s has no standard library for WASI", path))
+		errs = append(errs, fmt.Errorf("%s has no standard library for WASI", name))
 	}
-	return rustc{}, errors.Join(errs...)
+	return compiler{}, errors.Join(errs...)
 }
 
-func rustSteps(ctx context.Context, j job) ([]step, error) {
-	found, err := findRust(ctx)
-	if err != nil {
-		return nil, err
-	}
+func rustSteps(c compiler, j job) ([]step, error) {
 	main, err := filepath.Rel(j.root, filepath.Join(j.dir, "main.rs")) // panics name it
 	if err != nil {
 		return nil, err
 	}
 	return []step{{args: []string{
-		found.path, "--edition", "2021", "--crate-name", "guest", "--crate-type", "cdylib", "--target", found.target,
+		c.path, "--edition", "2021", "--crate-name", "guest", "--crate-type", "cdylib", "--target", c.target,
 		"-D", "warnings", "-C", "opt-level=3", "-C", "strip=debuginfo", "-o", j.out, main,
 	}}}, nil
 }

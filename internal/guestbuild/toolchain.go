@@ -16,18 +16,24 @@ type toolchain struct {
 	// sdk is the folder whose files go into a guest too, below the clone's.
 	// Empty for Go, whose own tools know what goes into a program.
 	sdk string
-	// version says which compiler it is, so that another builds anew. It fails
-	// where there is none.
-	version func(ctx context.Context) (string, error)
+	// find finds the compiler, and fails where there is none.
+	find func(ctx context.Context) (compiler, error)
 	// steps are the commands of a build.
-	steps func(ctx context.Context, j job) ([]step, error)
+	steps func(c compiler, j job) ([]step, error)
 	// probe is a guest that needs all of the toolchain's parts. Empty where
-	// version finds out by itself.
+	// find finds out by itself.
 	probe string
 	// packages are Debian's.
 	packages []string
 	// byHand is for whoever has no Debian.
 	byHand string
+}
+
+// A compiler is what was found of a toolchain.
+type compiler struct {
+	path    string
+	target  string // where it goes by several names
+	version string // another version builds anew
 }
 
 // toolchains are asked in this order.
@@ -58,7 +64,8 @@ func (tools *toolchain) check(ctx context.Context) error {
 }
 
 func (tools *toolchain) try(ctx context.Context) (err error) {
-	if _, err := tools.version(ctx); err != nil || tools.probe == "" {
+	found, err := tools.find(ctx)
+	if err != nil || tools.probe == "" {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "taskhost-probe-")
@@ -69,7 +76,7 @@ func (tools *toolchain) try(ctx context.Context) (err error) {
 	if err := os.WriteFile(filepath.Join(dir, tools.main), []byte(tools.probe), 0o600); err != nil {
 		return err
 	}
-	return tools.make(ctx, job{root: dir, dir: dir, temp: dir, out: filepath.Join(dir, "probe.wasm")})
+	return tools.make(ctx, found, job{root: dir, dir: dir, temp: dir, out: filepath.Join(dir, "probe.wasm")})
 }
 
 // A missingError says that a machine cannot build guests of a language.
