@@ -11,7 +11,8 @@
  *
  *	TASKHOST_GUEST({.name = "text.shout", .run = shout, .options = {.retries = 3}})
  *
- *	clang -O2 --target=wasm32-wasi -mexec-model=reactor -I guest-sdk/c -o shout.wasm shout.c
+ *	clang -O2 --target=wasm32-wasi -mexec-model=reactor -Wl,--stack-first,--strip-debug \
+ *		-I guest-sdk/c -o shout.wasm shout.c
  *
  * Each attempt starts from the state that the guest has after its constructors, so
  * nothing has to be freed. docs/abi.md is the contract that is wrapped here.

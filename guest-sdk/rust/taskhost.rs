@@ -21,13 +21,12 @@
 //! ```
 //!
 //! ```sh
-//! rustc -O --crate-type cdylib --target wasm32-wasi -o shout.wasm shout.rs   # wasm32-wasip1 from Rust 1.78 on
+//! rustc -O -C strip=debuginfo --crate-type cdylib --target wasm32-wasi -o shout.wasm shout.rs
 //! ```
-//!
-//! It needs nothing but the standard library, and Rust 1.63 or later. Built for
-//! wasm32-unknown-unknown it works too, without clocks and randomness: there, what
-//! a panic says is an error in the log. docs/abi.md is the contract that is wrapped
-//! here.
+//! It needs nothing but the standard library, and Rust 1.63 or later; the target is
+//! called wasm32-wasip1 since 1.78. Built for wasm32-unknown-unknown it works too,
+//! without clocks and randomness: there, what a panic says is an error in the log.
+//! docs/abi.md is the contract that is wrapped here.
 #![allow(dead_code)] // a guest uses what it uses
 
 use std::fmt::Write;
@@ -99,8 +98,7 @@ impl Output {
     }
 }
 
-/// Why an attempt failed. `?` makes one from any error: another attempt may then
-/// succeed, if the task has one left.
+/// Why an attempt failed. `?` makes one from any error: another attempt may follow.
 #[derive(Debug)]
 pub struct Failure {
     pub message: String,

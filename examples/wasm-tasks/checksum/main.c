@@ -3,7 +3,8 @@
 // here is that what is worth doing once is done when the guest is initialised: each
 // attempt starts with the table filled in. By hand, in the folder above examples:
 //
-//	clang -O2 --target=wasm32-wasi -mexec-model=reactor -I guest-sdk/c -o checksum.wasm examples/wasm-tasks/checksum/main.c
+//	clang -O2 --target=wasm32-wasi -mexec-model=reactor -Wl,--stack-first,--strip-debug
+//		-I guest-sdk/c -o checksum.wasm examples/wasm-tasks/checksum/main.c
 //	taskhost run checksum.wasm --args '"some bytes"'
 //
 // docs/guests.md says what to install for it.

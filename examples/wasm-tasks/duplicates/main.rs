@@ -4,7 +4,8 @@
 //! them is sorted. By hand, in the folder above examples (wasm32-wasip1 from Rust 1.78
 //! on):
 //!
-//!     rustc -O --edition 2021 --crate-type cdylib --target wasm32-wasi -o duplicates.wasm examples/wasm-tasks/duplicates/main.rs
+//!     rustc -O -C strip=debuginfo --edition 2021 --crate-type cdylib --target wasm32-wasi \
+//!         -o duplicates.wasm examples/wasm-tasks/duplicates/main.rs
 //!     taskhost run duplicates.wasm --args '"ann\nbob\nann"'
 //!
 //! docs/guests.md says what to install for it.
