@@ -58,7 +58,8 @@ func TestCommandIsATask(t *testing.T) {
 	start(t, h)
 	version, err := h.Modules().Push(t.Context(), "text.echo", commandModule())
 	require.NoError(t, err)
-	definition := modules.CommandDefinition("text.echo")
+	definition, err := modules.CommandDefinition("text.echo", task.Ceilings{})
+	require.NoError(t, err)
 	definition.Module = &task.ModuleRef{Name: "text.echo", Version: 1, Digest: version.Digest}
 	require.Equal(t, []task.Definition{definition}, version.Definitions)
 	definitions, err := h.Definitions(t.Context())

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/taskhost/taskhost/task"
 )
 
 // Config says how a [Host] works. The zero value works: it keeps tasks in the
@@ -49,6 +51,12 @@ type Config struct {
 	// allows.
 	MaxWasmWorkers int
 
+	// Limits are the most that definitions may ask for: a module that asks for more
+	// is refused when it is pushed, a Go function when it is registered. A task that
+	// another host let in is held to them when it runs here. Each host of a shared
+	// database should have the same.
+	Limits task.Ceilings
+
 	// ShutdownTimeout is how long [Host.Run] lets attempts finish before it
 	// interrupts them. Defaults to 30 seconds.
 	ShutdownTimeout time.Duration
@@ -69,6 +77,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxConcurrentTasks, maxSlots)
 	setDefault(&c.MaxSyncThreads, min(32, runtime.NumCPU()+4))
 	setDefault(&c.MaxWasmWorkers, max(8, 4*runtime.NumCPU()))
+	c.Limits = c.Limits.WithDefaults()
 	setDefault(&c.ShutdownTimeout, 30*time.Second)
 	setDefault(&c.LogFlushInterval, 100*time.Millisecond)
 	return c
@@ -93,6 +102,9 @@ func (c Config) validate() error {
 		if slots.value < 1 || slots.value > maxSlots {
 			return fmt.Errorf("taskhost: Config.%s must be from 1 to %d, is %d", slots.name, maxSlots, slots.value)
 		}
+	}
+	if err := c.Limits.Validate(); err != nil {
+		return fmt.Errorf("taskhost: Config.Limits: %w", err)
 	}
 	if scheme, _, ok := strings.Cut(c.Database, "://"); ok && !isPostgres(c.Database) {
 		return fmt.Errorf("taskhost: Config.Database must be the path of a file or an address that begins with postgres://, not with %.20s://", scheme)

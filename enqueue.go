@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,14 +31,39 @@ func (h *Host) Enqueue(ctx context.Context, name string, args any, options Enque
 
 // EnqueueRequest is [Host.Enqueue] for arguments that are bytes already.
 func (h *Host) EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error) {
-	if err := h.ready(ctx); err != nil {
+	if err := h.admit(ctx, &request); err != nil {
 		return task.ID{}, err
 	}
 	return h.store.Enqueue(ctx, request)
 }
 
+// admit readies the host for a request that it takes.
+func (h *Host) admit(ctx context.Context, request *task.Request) error {
+	if err := h.checkTimeout(request); err != nil {
+		return err
+	}
+	return h.ready(ctx)
+}
+
+// checkTimeout refuses a timeout above the ceiling of this host. What is above that
+// of every host is the store's to refuse.
+func (h *Host) checkTimeout(request *task.Request) error {
+	if most := h.config.Limits.Timeout; request.Timeout > most && request.Timeout <= task.MaxTimeout {
+		return &task.InvalidError{
+			Field:   "timeout",
+			Problem: fmt.Sprintf("is %v, and this host allows at most %v: ask for less, or raise the host's ceiling limits.timeout", request.Timeout, most),
+		}
+	}
+	return nil
+}
+
 // EnqueueMany stores all requests in one transaction, or none.
 func (h *Host) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
+	for i := range requests {
+		if err := h.checkTimeout(&requests[i]); err != nil {
+			return nil, fmt.Errorf("request %d: %w", i, err)
+		}
+	}
 	if err := h.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -53,7 +79,7 @@ func (h *Host) EnqueueTx(ctx context.Context, tx pgx.Tx, name string, args any, 
 	if err != nil {
 		return task.ID{}, err
 	}
-	if err := h.ready(ctx); err != nil {
+	if err := h.admit(ctx, &request); err != nil {
 		return task.ID{}, err
 	}
 	if store, ok := h.store.(*pgstore.Store); ok {
@@ -69,7 +95,7 @@ func (h *Host) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, name string, args a
 	if err != nil {
 		return task.ID{}, err
 	}
-	if err := h.ready(ctx); err != nil {
+	if err := h.admit(ctx, &request); err != nil {
 		return task.ID{}, err
 	}
 	switch store := h.store.(type) {

@@ -127,7 +127,7 @@ func TestAResultThatIsTooLarge(t *testing.T) {
 	got := fails(t, func(context.Context, int) (string, error) { return strings.Repeat("x", 1<<20), nil }, task.Options{Retries: 3})
 	require.Equal(t, task.CauseLimit, got.Cause)
 	require.Equal(t, 1, got.Attempt, "it would be as large the next time")
-	require.Equal(t, "limit result: the function returned 1048578 bytes, at most 1048576 are kept: return a reference to large data instead of the data", got.Error)
+	require.Equal(t, "limit result: the function returned 1048578 bytes, at most 1048576 are kept: return a reference to large data instead of the data, or raise Options.ResultBytes (at most 16777216)", got.Error)
 	require.Zero(t, got.ResultBytes)
 }
 

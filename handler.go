@@ -66,7 +66,14 @@ func (h *handler) runModule(ctx context.Context, exec *task.Execution, log task.
 		Input:       exec.Args,
 		InputType:   exec.ArgsType,
 		Deadline:    deadline,
-		Limits:      host.Limits{Memory: exec.Memory},
+		Fresh:       exec.Limits.Fresh,
+		Limits: host.Limits{
+			Memory:   exec.Limits.Memory,
+			Output:   int(exec.Limits.ResultBytes),
+			LogTotal: int(exec.Limits.LogBytes),
+			Fuel:     exec.Limits.Fuel,
+			Depth:    exec.Limits.Depth,
+		},
 	}, guestCalls{log})
 	outcome := task.Outcome{
 		Result:     out.Output,

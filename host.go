@@ -75,7 +75,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		functions: make(map[string]*function),
 		closing:   make(chan struct{}),
 	}
-	h.library = modules.NewLibrary(moduleStore{h}, inspector{h})
+	h.library = modules.NewLibrary(moduleStore{h}, inspector{h}, config.Limits)
 	h.stopping = riverstore.NewStopOnce(h.stop)
 	h.ended, h.end = context.WithCancel(context.Background())
 	return h, nil
@@ -105,6 +105,7 @@ func (h *Host) Start(ctx context.Context) error {
 		Slots:       slots,
 		Functions:   definitions,
 		LogInterval: h.config.LogFlushInterval,
+		Ceilings:    h.config.Limits,
 	})
 	if err != nil {
 		return fmt.Errorf("taskhost: %w", err)

@@ -11,10 +11,17 @@ import (
 	"github.com/taskhost/taskhost/modules"
 )
 
-// pagesModule is a guest, written out by hand, that starts with so many pages of
-// memory and declares one definition with so many bytes of it.
+// pagesModule is a guest that starts with so many pages of memory and declares one
+// definition with so many bytes of it.
 func pagesModule(pages byte, memory int) []byte {
-	manifest := fmt.Sprintf(`{"definitions":[{"name":"hungry","options":{"memory_bytes":%d}}]}`, memory)
+	return handModule(pages, fmt.Sprintf(`{"name":"hungry","options":{"memory_bytes":%d}}`, memory), []byte{0x41, 0})
+}
+
+// handModule is a guest, written out by hand, with so many pages of memory, one
+// definition and the code that runs it, which leaves a number.
+func handModule(pages byte, definition string, run []byte) []byte {
+	manifest := `{"definitions":[` + definition + `]}`
+	run = slices.Concat([]byte{0}, run, []byte{0x0b})
 	describe := slices.Concat([]byte{0, 0x41, 0, 0x41}, leb(len(manifest)), []byte{0x41, 0, 0x41, 0, 0x10, 0, 0x0b})
 	return slices.Concat(
 		[]byte("\x00asm\x01\x00\x00\x00"),
@@ -23,7 +30,7 @@ func pagesModule(pages byte, memory int) []byte {
 		wasmSection(3, []byte{2, 1, 2}),
 		wasmSection(5, []byte{1, 0, pages}),
 		wasmSection(7, []byte{3}, wasmName("memory"), []byte{2, 0}, wasmName("taskhost_describe"), []byte{0, 1}, wasmName("taskhost_run"), []byte{0, 2}),
-		wasmSection(10, []byte{2}, leb(len(describe)), describe, []byte{4, 0, 0x41, 0, 0x0b}),
+		wasmSection(10, []byte{2}, leb(len(describe)), describe, leb(len(run)), run),
 		wasmSection(11, []byte{1, 0, 0x41, 0, 0x0b}, wasmName(manifest)),
 	)
 }

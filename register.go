@@ -34,17 +34,17 @@ type Function[In, Out any] struct {
 // It returns an error for a name or options that are not allowed, and for a
 // name that is registered already.
 func Register[In, Out any](h *Host, name string, fn func(ctx context.Context, in In) (Out, error), options task.Options) (*Function[In, Out], error) {
-	options = options.WithDefaults()
 	if err := task.ValidateName(name); err != nil {
 		return nil, fmt.Errorf("taskhost: register: %w", err)
 	}
-	if err := options.Validate(); err != nil {
+	options, err := h.config.Limits.Fit(options)
+	if err != nil {
 		return nil, fmt.Errorf("taskhost: register %s: %w", name, err)
 	}
 	if options.Executor == task.Wasm {
 		return nil, fmt.Errorf("taskhost: register %s: a Go function runs on executor async or thread, not on wasm", name)
 	}
-	err := h.register(&function{
+	err = h.register(&function{
 		definition: task.Definition{Name: name, Executor: options.Executor, Options: options},
 		call: func(ctx context.Context, args []byte) ([]byte, error) {
 			var in In
@@ -134,20 +134,17 @@ func (f *function) run(ctx context.Context, exec *task.Execution, log task.LogSi
 
 // outcome says how a call ended that returned.
 func (f *function) outcome(result []byte, err error) task.Outcome {
+	most := f.definition.Options.ResultBytes
 	switch {
 	case err != nil:
 		return task.Outcome{Failure: &task.Failure{Cause: task.CauseError, Message: err.Error(), Permanent: task.IsPermanent(err)}}
-	case len(result) > maxResultBytes:
+	case int64(len(result)) > most:
 		return task.Outcome{Failure: &task.Failure{
 			Cause:     task.CauseLimit,
-			Message:   fmt.Sprintf("limit result: the function returned %d bytes, at most %d are kept: return a reference to large data instead of the data", len(result), maxResultBytes),
+			Message:   fmt.Sprintf("limit result: the function returned %d bytes, at most %d are kept: return a reference to large data instead of the data, or raise Options.ResultBytes (at most %d)", len(result), most, task.MaxResultBytes),
 			Permanent: true,
 		}}
 	default:
 		return task.Outcome{Result: result, ResultType: "application/json"}
 	}
 }
-
-// maxResultBytes bounds the result of a Go function, as host.Limits does a
-// guest's.
-const maxResultBytes = 1 << 20

@@ -39,7 +39,23 @@ type Options struct {
 	TimeoutMS          int64   `json:"timeout_ms,omitempty"`
 	RequeueOnInterrupt bool    `json:"requeue_on_interrupt,omitempty"`
 	MemoryBytes        int64   `json:"memory_bytes,omitempty"`
+	Fuel               int64   `json:"fuel,omitempty"`
+	Depth              int     `json:"depth,omitempty"`
+	ResultBytes        int64   `json:"result_bytes,omitempty"`
+	LogBytes           int64   `json:"log_bytes,omitempty"`
+	ArgsBytes          int64   `json:"args_bytes,omitempty"`
+	// Reset is ResetPooled or ResetFresh.
+	Reset string `json:"reset,omitempty"`
 }
+
+// What [Options.Reset] may be.
+const (
+	// ResetPooled has attempts run in instances that were put back to the state in
+	// which the module was deployed. It is the default.
+	ResetPooled = "pooled"
+	// ResetFresh has each attempt run in a new instance.
+	ResetFresh = "fresh"
+)
 
 // JSON is text that is JSON already. It is json.RawMessage, written again so
 // that a guest without JSON of its own need not carry a codec.

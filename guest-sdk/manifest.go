@@ -56,6 +56,14 @@ func appendOptions(b []byte, o abi.Options) []byte {
 		b = append(appendKey(b, "requeue_on_interrupt"), "true"...)
 	}
 	b = appendNumber(b, "memory_bytes", o.MemoryBytes)
+	b = appendNumber(b, "fuel", o.Fuel)
+	b = appendNumber(b, "depth", int64(o.Depth))
+	b = appendNumber(b, "result_bytes", o.ResultBytes)
+	b = appendNumber(b, "log_bytes", o.LogBytes)
+	b = appendNumber(b, "args_bytes", o.ArgsBytes)
+	if o.Reset != "" {
+		b = appendString(appendKey(b, "reset"), o.Reset)
+	}
 	return append(b, '}')
 }
 

@@ -33,6 +33,7 @@ func TestManifestIsWhatEncodingJSONWrites(t *testing.T) {
 		{Definition: abi.Definition{Name: "options", Options: Options{
 			Retries: 1000, Delay: time.Second, Backoff: 2.25, MaxDelay: time.Hour, Priority: 10,
 			Timeout: time.Minute, RequeueOnInterrupt: true, MemoryBytes: 1 << 40,
+			Fuel: 1 << 50, Depth: 100, ResultBytes: 2048, LogBytes: 4096, ArgsBytes: 8192, Reset: Fresh,
 		}.atBoundary()}},
 	}
 	want := abi.Manifest{SDK: sdkName}
@@ -51,6 +52,7 @@ func TestManifestIsWhatEncodingJSONWrites(t *testing.T) {
 func TestManifestLeavesNoFieldOut(t *testing.T) {
 	d := abi.Definition{Name: "n", Description: "d", Args: abi.JSON("true"), Options: abi.Options{
 		Retries: 1, DelayMS: 2, Backoff: 3, MaxDelayMS: 4, Priority: 5, TimeoutMS: 6, RequeueOnInterrupt: true, MemoryBytes: 7,
+		Fuel: 8, Depth: 9, ResultBytes: 10, LogBytes: 11, ArgsBytes: 12, Reset: "fresh",
 	}}
 	canonical, err := json.Marshal(abi.Manifest{SDK: sdkName, Definitions: []abi.Definition{d}})
 	require.NoError(t, err)

@@ -45,7 +45,35 @@ type Options struct {
 	// Defaults to 64 MiB, from 64 KiB to 1 GiB. A Go guest needs about 4 MiB
 	// to begin with.
 	MemoryBytes int64
+	// Fuel bounds the work of an attempt, in the units that 'taskhost run' and
+	// a task's attempts show: about an instruction each. Defaults to 0, no limit,
+	// unless the host has one.
+	Fuel int64
+	// Depth bounds how deep calls of functions are nested, where those that call
+	// nothing do not count. Defaults to 10,000, at most 100,000.
+	Depth int
+	// ResultBytes bounds the result. Defaults to 1 MiB, from 1 KiB to 16 MiB.
+	ResultBytes int64
+	// LogBytes bounds all that an attempt logs, each line counted with 64 bytes
+	// more than its text. Defaults to 1 MiB, from 1 KiB to 16 MiB.
+	LogBytes int64
+	// ArgsBytes bounds the task's input. Defaults to 1 MiB, from 1 KiB to 16 MiB.
+	ArgsBytes int64
+	// Reset says which instance an attempt runs in. Defaults to [Pooled].
+	Reset Reset
 }
+
+// Reset says which instance of the module an attempt runs in. Either is in the
+// state in which the module was deployed.
+type Reset string
+
+// The values of [Options.Reset].
+const (
+	// Pooled is an instance that was used before and has been put back.
+	Pooled Reset = abi.ResetPooled
+	// Fresh is a new instance, which takes the host milliseconds for a Go guest.
+	Fresh Reset = abi.ResetFresh
+)
 
 // problem names the first option whose value is never allowed, or is empty.
 func (o Options) problem() string {
@@ -64,6 +92,18 @@ func (o Options) problem() string {
 		return "Options.Timeout must not be negative"
 	case o.MemoryBytes < 0:
 		return "Options.MemoryBytes must not be negative"
+	case o.Fuel < 0:
+		return "Options.Fuel must not be negative"
+	case o.Depth < 0:
+		return "Options.Depth must not be negative"
+	case o.ResultBytes < 0:
+		return "Options.ResultBytes must not be negative"
+	case o.LogBytes < 0:
+		return "Options.LogBytes must not be negative"
+	case o.ArgsBytes < 0:
+		return "Options.ArgsBytes must not be negative"
+	case o.Reset != "" && o.Reset != Pooled && o.Reset != Fresh:
+		return "Options.Reset must be Pooled or Fresh"
 	}
 	return ""
 }
@@ -79,6 +119,12 @@ func (o Options) atBoundary() abi.Options {
 		TimeoutMS:          milliseconds(o.Timeout),
 		RequeueOnInterrupt: o.RequeueOnInterrupt,
 		MemoryBytes:        o.MemoryBytes,
+		Fuel:               o.Fuel,
+		Depth:              o.Depth,
+		ResultBytes:        o.ResultBytes,
+		LogBytes:           o.LogBytes,
+		ArgsBytes:          o.ArgsBytes,
+		Reset:              string(o.Reset),
 	}
 }
 

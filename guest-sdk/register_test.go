@@ -75,6 +75,12 @@ func TestMisusePanicsWithTheRule(t *testing.T) {
 		"priority":  {func() { HandleRaw("bad", echo, Options{Priority: 11}) }, `guest: HandleRaw("bad"): Options.Priority must be from 1 (lowest) to 10 (highest)`},
 		"timeout":   {func() { HandleRaw("bad", echo, Options{Timeout: -1}) }, `guest: HandleRaw("bad"): Options.Timeout must not be negative`},
 		"memory":    {func() { HandleRaw("bad", echo, Options{MemoryBytes: -1}) }, `guest: HandleRaw("bad"): Options.MemoryBytes must not be negative`},
+		"fuel":      {func() { HandleRaw("bad", echo, Options{Fuel: -1}) }, `guest: HandleRaw("bad"): Options.Fuel must not be negative`},
+		"depth":     {func() { HandleRaw("bad", echo, Options{Depth: -1}) }, `guest: HandleRaw("bad"): Options.Depth must not be negative`},
+		"result":    {func() { HandleRaw("bad", echo, Options{ResultBytes: -1}) }, `guest: HandleRaw("bad"): Options.ResultBytes must not be negative`},
+		"logs":      {func() { HandleRaw("bad", echo, Options{LogBytes: -1}) }, `guest: HandleRaw("bad"): Options.LogBytes must not be negative`},
+		"arguments": {func() { HandleRaw("bad", echo, Options{ArgsBytes: -1}) }, `guest: HandleRaw("bad"): Options.ArgsBytes must not be negative`},
+		"reset":     {func() { HandleRaw("bad", echo, Options{Reset: "never"}) }, `guest: HandleRaw("bad"): Options.Reset must be Pooled or Fresh`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.PanicsWithValue(t, test.problem, test.register)
@@ -104,6 +110,12 @@ func TestOptionsReachTheManifest(t *testing.T) {
 		Timeout:            time.Hour,
 		RequeueOnInterrupt: true,
 		MemoryBytes:        1 << 30,
+		Fuel:               1 << 40,
+		Depth:              200,
+		ResultBytes:        2048,
+		LogBytes:           4096,
+		ArgsBytes:          8192,
+		Reset:              Fresh,
 	})
 	require.Equal(t, []abi.Definition{{
 		Name:        "all",
@@ -112,6 +124,7 @@ func TestOptionsReachTheManifest(t *testing.T) {
 		Options: abi.Options{
 			Retries: 2, DelayMS: 1500, Backoff: 1.5, MaxDelayMS: 60_000, Priority: 7, TimeoutMS: 3_600_000,
 			RequeueOnInterrupt: true, MemoryBytes: 1 << 30,
+			Fuel: 1 << 40, Depth: 200, ResultBytes: 2048, LogBytes: 4096, ArgsBytes: 8192, Reset: "fresh",
 		},
 	}}, readManifest(t, appendManifest(nil, definitions)).Definitions)
 }

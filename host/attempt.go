@@ -108,7 +108,8 @@ type Limits struct {
 	// Memory bounds the guest's linear memory, in bytes. Defaults to 64 MiB,
 	// at most [MaxMemory].
 	Memory int64
-	// Output bounds the result, in bytes. Defaults to 1 MiB.
+	// Output bounds the result, in bytes. Defaults to 1 MiB; definitions may ask for
+	// 16 MiB.
 	Output int
 	// LogLine bounds a line and its fields, each, in bytes; a longer line is
 	// cut. Defaults to 8 KiB.
@@ -158,8 +159,21 @@ type limitError struct {
 }
 
 func (e *limitError) Error() string {
-	return fmt.Sprintf("limit %s: the guest went over %s: %s", e.limit, e.max, e.hint)
+	return fmt.Sprintf("limit %s: the guest went over %s: %s%s", e.limit, e.max, e.hint, more[e.limit])
 }
+
+// more says for some limits how a definition gets more of them.
+var more = map[string]string{
+	"fuel":   ", or give the definition more (fuel)",
+	"depth":  fmt.Sprintf(", or give the definition more (depth, at most %d)", maxDepth),
+	"result": fmt.Sprintf(", or give the definition more (result_bytes, at most %s)", bytesText(maxOutput)),
+}
+
+// What a definition may ask for at the most.
+const (
+	maxDepth  = 100_000
+	maxOutput = 16 << 20
+)
 
 // ModuleError says why a module cannot be run, and what its author can do.
 type ModuleError struct {

@@ -166,7 +166,7 @@ func TestCommandLimitResult(t *testing.T) {
 	m := newCommand()
 	flood := join([]byte{0x03, 0x40}, m.show(0, 64<<10), []byte{0x0c, 0, 0x0b}) // loop, br 0, end
 	failure := fail(t, host.KindLimit, m.program(flood).attempt(t))
-	require.Equal(t, "limit result: the guest went over 1 MiB: return a reference to large data instead of the data", failure.Message)
+	require.Equal(t, "limit result: the guest went over 1 MiB: return a reference to large data instead of the data, or give the definition more (result_bytes, at most 16 MiB)", failure.Message)
 	require.False(t, failure.Permanent)
 
 	attempt := m.program(m.copies(64<<10), m.print(1, "!")).attempt(t)

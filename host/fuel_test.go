@@ -147,7 +147,7 @@ func TestLimitFuel(t *testing.T) {
 	attempt.Limits.Fuel = 1_000_000
 	out, _ := execute(t, attempt)
 	requireFailure(t, host.KindLimit, out)
-	require.Equal(t, "limit fuel: the guest went over 1000000 units of work: have it do less, or split the task", out.Failure.Message)
+	require.Equal(t, "limit fuel: the guest went over 1000000 units of work: have it do less, or split the task, or give the definition more (fuel)", out.Failure.Message)
 	require.InDelta(t, 1_000_000, out.Usage.Fuel, 10)
 
 	// To the unit: what one run uses is enough for the next.
@@ -170,7 +170,7 @@ func TestLimitDepth(t *testing.T) {
 	m := newModule().recursion()
 	attempt := m.run(join([]byte{0x10}, leb(len(m.imports)+len(m.functions)-1)), done).attempt(t)
 	failure := fail(t, host.KindLimit, attempt)
-	require.Equal(t, "limit depth: the guest went over 10000 calls within calls: have it recurse less deeply, or use a loop", failure.Message)
+	require.Equal(t, "limit depth: the guest went over 10000 calls within calls: have it recurse less deeply, or use a loop, or give the definition more (depth, at most 100000)", failure.Message)
 	require.NotEmpty(t, failure.Trace)
 
 	m = newModule()

@@ -66,7 +66,7 @@ func TestLimitResult(t *testing.T) {
 	attempt := goAttempt(t, "large", "1025")
 	attempt.Limits.Output = 1 << 10
 	failure := fail(t, host.KindLimit, attempt)
-	require.Equal(t, "limit result: the guest went over 1 KiB: return a reference to large data instead of the data", failure.Message)
+	require.Equal(t, "limit result: the guest went over 1 KiB: return a reference to large data instead of the data, or give the definition more (result_bytes, at most 16 MiB)", failure.Message)
 
 	attempt = goAttempt(t, "large", "1024")
 	attempt.Limits.Output = 1 << 10

@@ -51,8 +51,8 @@ type Health interface {
 	Nodes(ctx context.Context) ([]task.Node, error)
 }
 
-// Config says what to serve. All fields but Stopping, Logger and Version are
-// needed.
+// Config says what to serve. All fields but Stopping, MaxArgsBytes, Logger and
+// Version are needed.
 type Config struct {
 	Tasks   Tasks
 	Modules Modules
@@ -62,6 +62,9 @@ type Config struct {
 	// for a task are then answered at once, where its shutdown would wait for
 	// them. Have http.Server.RegisterOnShutdown close it.
 	Stopping <-chan struct{}
+	// MaxArgsBytes bounds the arguments that are read of a request, before it is known
+	// what the definition allows. Defaults to 16 MiB, which is also the most.
+	MaxArgsBytes int64
 	// Logger takes internal errors. Defaults to none.
 	Logger *slog.Logger
 	// Version is the program's, for the OpenAPI document.
@@ -80,6 +83,9 @@ type api struct {
 func New(config Config) http.Handler {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.MaxArgsBytes == 0 {
+		config.MaxArgsBytes = task.MaxArgsBytes
 	}
 	a := &api{config, make(chan struct{}, maxWaiting)}
 

@@ -22,6 +22,12 @@ type optionsDocument struct {
 	RequeueOnInterrupt bool    `json:"requeue_on_interrupt" doc:"Whether the task runs again when its node stopped or died under it."`
 	Executor           string  `json:"executor" enum:"wasm,async,thread"`
 	Memory             int64   `json:"memory_bytes" doc:"Bounds the memory of a guest."`
+	Fuel               int64   `json:"fuel" doc:"Bounds the work of a guest, in units of fuel; 0 is no limit."`
+	Depth              int     `json:"depth" doc:"Bounds how deep a guest's calls are nested."`
+	ResultBytes        int64   `json:"result_bytes" doc:"Bounds the result."`
+	LogBytes           int64   `json:"log_bytes" doc:"Bounds what an attempt logs."`
+	ArgsBytes          int64   `json:"args_bytes" doc:"Bounds the arguments."`
+	Reset              string  `json:"reset" enum:"pooled,fresh" doc:"Whether a guest runs in an instance that was put back to its first state, or in a new one."`
 }
 
 // documentSettings are those from which the document is made.

@@ -159,24 +159,37 @@ func TestEnqueueOfAnotherContentType(t *testing.T) {
 }
 
 func TestEnqueueWhatIsTooLarge(t *testing.T) {
+	const most = 1 << 20
 	var got task.Request
-	s := serve(t, &fake{enqueue: func(request task.Request) (task.ID, error) {
+	s := serve(t, &fake{maxArgs: most, enqueue: func(request task.Request) (task.ID, error) {
 		got = request
 		return parsedID(t), nil
 	}})
-	text, err := json.Marshal(strings.Repeat("x", task.MaxArgsBytes-2))
+	text, err := json.Marshal(strings.Repeat("x", most-2))
 	require.NoError(t, err)
 	require.Equal(t, 201, s.send(t, "POST", "/v1/tasks", `{"name":"a","args":`+string(text)+`}`).status)
-	require.Len(t, got.Args, task.MaxArgsBytes, "the most that a task may have gets through")
+	require.Len(t, got.Args, most, "the most that a task may have gets through")
 
 	for name, body := range map[string]string{
-		"arguments":   `{"name":"a","args":"` + strings.Repeat("x", task.MaxArgsBytes+64<<10) + `"}`,
+		"arguments":   `{"name":"a","args":"` + strings.Repeat("x", most+64<<10) + `"}`,
 		"white space": strings.Repeat(" ", 2<<20) + `{"name":"a"}`,
 	} {
 		requireProblem(t, s.send(t, "POST", "/v1/tasks", body), 413, "too_large")
 		requireProblem(t, s.sendFrom(t, "POST", "/v1/tasks", onlyReader{strings.NewReader(body)}, "Authorization: Bearer "+token), 413, "too_large")
 		require.NotEmpty(t, name)
 	}
+}
+
+// Without a bound of its own, the server reads what any definition may ask for.
+func TestEnqueueWithTheLargestArguments(t *testing.T) {
+	size := 0
+	s := serve(t, &fake{enqueue: func(request task.Request) (task.ID, error) {
+		size = len(request.Args)
+		return parsedID(t), nil
+	}})
+	body := `{"name":"a","args":"` + strings.Repeat("x", task.MaxArgsBytes-2) + `"}`
+	require.Equal(t, 201, s.send(t, "POST", "/v1/tasks", body).status)
+	require.Equal(t, task.MaxArgsBytes, size)
 }
 
 // onlyReader hides a reader's length, so that it is sent in chunks.

@@ -40,6 +40,8 @@ type fake struct {
 	ping         func() error
 	nodes        func() ([]task.Node, error)
 
+	// maxArgs bounds the arguments that are read, 0 for the default.
+	maxArgs int64
 	// stopping is closed by a test whose server is to stop.
 	stopping chan struct{}
 }
@@ -111,7 +113,7 @@ func serve(t *testing.T, f *fake) *served {
 
 func handler(f *fake, log io.Writer) http.Handler {
 	return httpapi.New(httpapi.Config{
-		Tasks: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3", Stopping: f.stopping,
+		Tasks: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3", Stopping: f.stopping, MaxArgsBytes: f.maxArgs,
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	})
 }

@@ -27,7 +27,8 @@ func sampleVersion() modules.Version {
 const sampleVersionJSON = `{"module":"thumbs","version":2,"digest":"d","bytes":3,"sdk":"go/1","live":true,"created_at":"2026-01-02T03:04:05Z",
 	"definitions":[{"name":"a","description":"What it does.","executor":"wasm","module":{"name":"thumbs","version":2,"digest":"d"},
 		"options":{"retries":0,"delay":"0s","backoff":1,"max_delay":"720h0m0s","priority":5,"timeout":"1m0s",
-			"requeue_on_interrupt":false,"executor":"wasm","memory_bytes":67108864}}]}`
+			"requeue_on_interrupt":false,"executor":"wasm","memory_bytes":67108864,
+	"fuel":0,"depth":10000,"result_bytes":1048576,"log_bytes":1048576,"args_bytes":1048576,"reset":"pooled"}}]}`
 
 func TestPushModule(t *testing.T) {
 	wasm := []byte("\x00asm\x01\x00\x00\x00\xff\r\n")

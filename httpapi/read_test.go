@@ -141,7 +141,8 @@ func TestListDefinitions(t *testing.T) {
 	require.Equal(t, 200, got.status)
 	require.JSONEq(t, `{"definitions":[{"name":"a","executor":"wasm","module":{"name":"m","version":1,"digest":"d"},
 		"options":{"retries":0,"delay":"0s","backoff":1,"max_delay":"720h0m0s","priority":5,"timeout":"1m0s",
-			"requeue_on_interrupt":false,"executor":"wasm","memory_bytes":67108864},
+			"requeue_on_interrupt":false,"executor":"wasm","memory_bytes":67108864,
+			"fuel":0,"depth":10000,"result_bytes":1048576,"log_bytes":1048576,"args_bytes":1048576,"reset":"pooled"},
 		"args":{"type":"object"}}]}`, string(got.body))
 }
 

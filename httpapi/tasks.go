@@ -12,9 +12,8 @@ import (
 )
 
 const (
-	// maxEnqueueBytes bounds the body of an enqueue: the arguments and a
-	// little around them.
-	maxEnqueueBytes = task.MaxArgsBytes + 64<<10
+	// enqueueBytes is what the body of an enqueue may have beside the arguments.
+	enqueueBytes = 64 << 10
 	// bodyTimeout bounds how long such a body may take to arrive.
 	bodyTimeout = 15 * time.Second
 	// maxLogPage bounds the lines of one answer.
@@ -32,7 +31,7 @@ func (a *api) registerTasks(routes huma.API) {
 			"Whatever happens after the task was stored, the answer is its id and no error.",
 		Tags:            []string{"tasks"},
 		DefaultStatus:   http.StatusCreated,
-		MaxBodyBytes:    maxEnqueueBytes + 1,
+		MaxBodyBytes:    a.MaxArgsBytes + enqueueBytes + 1,
 		BodyReadTimeout: bodyTimeout,
 	}, a.handleTaskEnqueue)
 	describeEnqueued(routes.OpenAPI().Paths["/v1/tasks"].Post)

@@ -3,6 +3,7 @@ package modules_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,7 +17,7 @@ func keeps() *shelf {
 }
 
 func TestPushOfACommand(t *testing.T) {
-	library := modules.NewLibrary(keeps(), found{Command: true, MinMemory: 64 << 20})
+	library := modules.NewLibrary(keeps(), found{Command: true, MinMemory: 64 << 20}, task.Ceilings{})
 	for _, name := range []string{"wordcount", "text.word-count", "a.0"} {
 		version, err := library.Push(t.Context(), name, []byte("wasm"))
 		require.NoError(t, err)
@@ -29,9 +30,18 @@ func TestPushOfACommand(t *testing.T) {
 	}
 }
 
+// A command asks for nothing, and has what the host allows.
+func TestPushOfACommandUnderCeilings(t *testing.T) {
+	ceilings := task.Ceilings{Memory: 32 << 20, Fuel: 1000, Timeout: time.Second}
+	version, err := modules.NewLibrary(keeps(), found{Command: true}, ceilings).Push(t.Context(), "a", []byte("wasm"))
+	require.NoError(t, err)
+	want := task.Options{Executor: task.Wasm, Memory: 32 << 20, Fuel: 1000, Timeout: time.Second}.WithDefaults()
+	require.Equal(t, want, version.Definitions[0].Options)
+}
+
 // A module may have names that a task may not have.
 func TestPushOfACommandThatIsNoTasksName(t *testing.T) {
-	library := modules.NewLibrary(keeps(), found{Command: true})
+	library := modules.NewLibrary(keeps(), found{Command: true}, task.Ceilings{})
 	for _, name := range []string{"3d", "a.", "a..b"} {
 		_, err := library.Push(t.Context(), name, []byte("wasm"))
 		var invalid *task.InvalidError
@@ -40,7 +50,7 @@ func TestPushOfACommandThatIsNoTasksName(t *testing.T) {
 		require.ErrorContains(t, err, `name "`+name+`" is not the name of a task, and the task of a WASI command is called as its module is: push it as `)
 		_, err = modules.NewLibrary(keeps(), inspectFunc(func(string, []byte) ([]byte, error) {
 			return []byte(`{"definitions":[{"name":"a"}]}`), nil
-		})).Push(t.Context(), name, []byte("wasm"))
+		}), task.Ceilings{}).Push(t.Context(), name, []byte("wasm"))
 		require.NoError(t, err, "a guest names its tasks itself")
 	}
 }
@@ -58,7 +68,7 @@ func TestPushComparesMemory(t *testing.T) {
 		"command, too much": {found{Command: true, MinMemory: 64<<20 + 1}, "it starts with 67108865 bytes of memory, and a WASI command may use 67108864: build it with less"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := modules.NewLibrary(keeps(), test.found).Push(context.Background(), "m", []byte("wasm"))
+			_, err := modules.NewLibrary(keeps(), test.found, task.Ceilings{}).Push(context.Background(), "m", []byte("wasm"))
 			if test.want == "" {
 				require.NoError(t, err)
 				return

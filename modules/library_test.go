@@ -62,7 +62,7 @@ func TestPush(t *testing.T) {
 			require.Equal(t, modules.Digest(wasm), digest)
 			require.Equal(t, wasm, bytes)
 			return []byte(`{"sdk":"go/1","definitions":[{"name":"a.b"}]}`), nil
-		}))
+		}), task.Ceilings{})
 
 	stored, err := library.Push(t.Context(), "a", wasm)
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func TestDigestIsSHA256(t *testing.T) {
 func TestPushNames(t *testing.T) {
 	library := modules.NewLibrary(
 		&shelf{put: func(version modules.Version, _ []byte) (*modules.Version, error) { return &version, nil }},
-		inspectFunc(func(string, []byte) ([]byte, error) { return []byte(`{"definitions":[{"name":"a"}]}`), nil }))
+		inspectFunc(func(string, []byte) ([]byte, error) { return []byte(`{"definitions":[{"name":"a"}]}`), nil }), task.Ceilings{})
 	for _, name := range []string{"a", "0", "thumbs", "thumbs.v2", "a_b-c.d", strings.Repeat("a", 63)} {
 		_, err := library.Push(t.Context(), name, nil)
 		require.NoError(t, err, name)
@@ -99,7 +99,7 @@ func TestPushOfWhatIsTooLarge(t *testing.T) {
 	library := modules.NewLibrary(nil, inspectFunc(func(string, []byte) ([]byte, error) {
 		t.Error("it must not be looked into")
 		return nil, nil
-	}))
+	}), task.Ceilings{})
 	_, err := library.Push(t.Context(), "a", make([]byte, modules.MaxBytes+1))
 	var invalid *task.InvalidError
 	require.ErrorAs(t, err, &invalid)
@@ -115,7 +115,7 @@ func TestPushStoresNothingOfWhatItRefuses(t *testing.T) {
 		"the manifest":  func(string, []byte) ([]byte, error) { return []byte(`{}`), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			library := modules.NewLibrary(&shelf{}, inspect)
+			library := modules.NewLibrary(&shelf{}, inspect, task.Ceilings{})
 			_, err := library.Push(t.Context(), "a", []byte("wasm"))
 			var rejected *modules.RejectedError
 			require.ErrorAs(t, err, &rejected)
@@ -127,7 +127,7 @@ func TestPushPassesTheStoresError(t *testing.T) {
 	conflict := &task.ConflictError{Problem: "the name is taken"}
 	library := modules.NewLibrary(
 		&shelf{put: func(modules.Version, []byte) (*modules.Version, error) { return nil, conflict }},
-		inspectFunc(func(string, []byte) ([]byte, error) { return []byte(`{"definitions":[{"name":"a"}]}`), nil }))
+		inspectFunc(func(string, []byte) ([]byte, error) { return []byte(`{"definitions":[{"name":"a"}]}`), nil }), task.Ceilings{})
 	_, err := library.Push(t.Context(), "thumbs", []byte("wasm"))
 	require.ErrorIs(t, err, error(conflict))
 	require.ErrorContains(t, err, "thumbs")
@@ -138,7 +138,7 @@ func TestListAndVersions(t *testing.T) {
 	library := modules.NewLibrary(&shelf{
 		live:     []modules.Version{two},
 		versions: map[string][]modules.Version{"a": {two, one}},
-	}, nil)
+	}, nil, task.Ceilings{})
 	live, err := library.List(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []modules.Version{two}, live)

@@ -23,8 +23,9 @@ const (
 )
 
 // ReadManifest reads what a module declares, strictly: what is wrong is found
-// at upload and not when a task runs. It returns a *RejectedError.
-func ReadManifest(text []byte) (sdk string, definitions []task.Definition, err error) {
+// at upload and not when a task runs. Definitions may ask for what the ceilings
+// allow. It returns a *RejectedError.
+func ReadManifest(text []byte, ceilings task.Ceilings) (sdk string, definitions []task.Definition, err error) {
 	var manifest abi.Manifest
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -44,7 +45,7 @@ func ReadManifest(text []byte) (sdk string, definitions []task.Definition, err e
 	}
 	seen := make(map[string]bool)
 	for i := range manifest.Definitions {
-		def, err := readDefinition(i, &manifest.Definitions[i])
+		def, err := readDefinition(i, &manifest.Definitions[i], ceilings)
 		if err != nil {
 			return "", nil, rejected("definition %d: %v", i, err)
 		}
@@ -70,7 +71,7 @@ func jsonProblem(err error) string {
 	return err.Error()
 }
 
-func readDefinition(index int, in *abi.Definition) (task.Definition, error) {
+func readDefinition(index int, in *abi.Definition, ceilings task.Ceilings) (task.Definition, error) {
 	out := task.Definition{
 		Name:        in.Name,
 		Description: in.Description,
@@ -86,12 +87,19 @@ func readDefinition(index int, in *abi.Definition) (task.Definition, error) {
 			RequeueOnInterrupt: in.Options.RequeueOnInterrupt,
 			Executor:           task.Wasm,
 			Memory:             in.Options.MemoryBytes,
-		}.WithDefaults(),
+			Fuel:               in.Options.Fuel,
+			Depth:              in.Options.Depth,
+			ResultBytes:        in.Options.ResultBytes,
+			LogBytes:           in.Options.LogBytes,
+			ArgsBytes:          in.Options.ArgsBytes,
+			Reset:              task.Reset(in.Options.Reset),
+		},
 	}
 	if err := task.ValidateName(in.Name); err != nil {
 		return out, err
 	}
-	if err := out.Options.Validate(); err != nil {
+	var err error
+	if out.Options, err = ceilings.Fit(out.Options); err != nil {
 		return out, fmt.Errorf("%s: %w", in.Name, err)
 	}
 	if len(in.Description) > maxDescriptionBytes {

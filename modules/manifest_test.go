@@ -23,13 +23,14 @@ func TestReadManifest(t *testing.T) {
 				"args": {"type": "object", "required": ["width"]},
 				"options": {
 					"retries": 3, "delay_ms": 1500, "backoff": 2, "max_delay_ms": 60000, "priority": 9,
-					"timeout_ms": 5000, "requeue_on_interrupt": true, "memory_bytes": 1048576
+					"timeout_ms": 5000, "requeue_on_interrupt": true, "memory_bytes": 1048576,
+					"fuel": 5000000000, "depth": 500, "result_bytes": 2048, "log_bytes": 4096, "args_bytes": 16777216, "reset": "fresh"
 				}
 			},
 			{"name": "thumbs.clean"},
 			{"name": "thumbs.null", "args": null, "options": {}}
 		]
-	}`))
+	}`), task.Ceilings{})
 	require.NoError(t, err)
 	require.Equal(t, "go/1", sdk)
 	defaults := task.Options{Executor: task.Wasm}.WithDefaults()
@@ -39,6 +40,7 @@ func TestReadManifest(t *testing.T) {
 			Options: task.Options{
 				Retries: 3, Delay: 1500 * time.Millisecond, Backoff: 2, MaxDelay: time.Minute, Priority: 9,
 				Timeout: 5 * time.Second, RequeueOnInterrupt: true, Executor: task.Wasm, Memory: 1 << 20,
+				Fuel: 5_000_000_000, Depth: 500, ResultBytes: 2048, LogBytes: 4096, ArgsBytes: 16 << 20, Reset: task.Fresh,
 			},
 			Args: json.RawMessage(`{"type": "object", "required": ["width"]}`),
 		},
@@ -52,17 +54,17 @@ func TestReadManifestAtTheLimits(t *testing.T) {
 	for i := range definitions {
 		definitions[i] = fmt.Sprintf(`{"name":"t%d"}`, i)
 	}
-	_, read, err := modules.ReadManifest([]byte(manifest(definitions...)))
+	_, read, err := modules.ReadManifest([]byte(manifest(definitions...)), task.Ceilings{})
 	require.NoError(t, err)
 	require.Len(t, read, 1000)
 
 	text := strings.Repeat("d", 1000)
-	sdk, read, err := modules.ReadManifest([]byte(`{"sdk":"` + text + `","definitions":[{"name":"a","description":"` + text + `"}]}`))
+	sdk, read, err := modules.ReadManifest([]byte(`{"sdk":"`+text+`","definitions":[{"name":"a","description":"`+text+`"}]}`), task.Ceilings{})
 	require.NoError(t, err)
 	require.Equal(t, text, sdk)
 	require.Equal(t, text, read[0].Description)
 
-	_, _, err = modules.ReadManifest([]byte(manifest(`{"name":"a","args":` + schemaOf(64<<10) + `}`)))
+	_, _, err = modules.ReadManifest([]byte(manifest(`{"name":"a","args":`+schemaOf(64<<10)+`}`)), task.Ceilings{})
 	require.NoError(t, err)
 }
 
@@ -116,13 +118,21 @@ func TestReadManifestRefuses(t *testing.T) {
 		"an absurd timeout":         {option(`"timeout_ms":9223372036854775807`), "a: timeout must be from 1ms to 1h0m0s, is "},
 		"too little memory":         {option(`"memory_bytes":1`), "a: memory must be from 64 KiB to 1 GiB, is 1 bytes"},
 		"too much memory":           {option(`"memory_bytes":1073741825`), "a: memory must be from 64 KiB to 1 GiB, is 1073741825 bytes"},
+		"negative fuel":             {option(`"fuel":-1`), "a: fuel must not be negative, is -1: 0 is no limit"},
+		"too deep":                  {option(`"depth":100001`), "a: depth must be from 1 to 100000, is 100001"},
+		"a negative depth":          {option(`"depth":-1`), "a: depth must be from 1 to 100000, is -1"},
+		"too large a result":        {option(`"result_bytes":16777217`), "a: result_bytes must be from 1 KiB to 16 MiB, is 16777217 bytes"},
+		"too small a result":        {option(`"result_bytes":16`), "a: result_bytes must be from 1 KiB to 16 MiB, is 16 bytes"},
+		"too many logs":             {option(`"log_bytes":16777217`), "a: log_bytes must be from 1 KiB to 16 MiB, is 16777217 bytes"},
+		"too large arguments":       {option(`"args_bytes":16777217`), "a: args_bytes must be from 1 KiB to 16 MiB, is 16777217 bytes"},
+		"a reset of no kind":        {option(`"reset":"never"`), `a: reset must be pooled or fresh, is "never"`},
 		"a large schema":            {manifest(`{"name":"a","args":` + schemaOf(64<<10+1) + `}`), "definition 0: a: its argument schema is longer than 65536 bytes"},
 		"no schema":                 {manifest(`{"name":"a","args":5}`), "definition 0: a: argument schema: "},
 		"a wrong schema":            {manifest(`{"name":"a","args":{"type":"strin"}}`), "definition 0: a: argument schema: "},
 		"a schema from elsewhere":   {manifest(`{"name":"a","args":{"$ref":"https://example.com/s.json"}}`), "is not followed: use $defs"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sdk, definitions, err := modules.ReadManifest([]byte(test.text))
+			sdk, definitions, err := modules.ReadManifest([]byte(test.text), task.Ceilings{})
 			var rejected *modules.RejectedError
 			require.ErrorAs(t, err, &rejected)
 			require.Contains(t, rejected.Reason, test.want)
@@ -133,12 +143,30 @@ func TestReadManifestRefuses(t *testing.T) {
 	}
 }
 
+// A definition that names no limit gets what the host allows, one that asks for more
+// is told what to change.
+func TestReadManifestUnderCeilings(t *testing.T) {
+	ceilings := task.Ceilings{Memory: 32 << 20, Fuel: 1000, Depth: 50, Timeout: time.Second, ResultBytes: 4096, LogBytes: 8192, ArgsBytes: 2048}
+	_, definitions, err := modules.ReadManifest([]byte(manifest(`{"name":"a"}`, `{"name":"b","options":{"fuel":1000,"memory_bytes":65536}}`)), ceilings)
+	require.NoError(t, err)
+	want := task.Options{
+		Executor: task.Wasm, Timeout: time.Second, Memory: 32 << 20, Fuel: 1000, Depth: 50,
+		ResultBytes: 4096, LogBytes: 8192, ArgsBytes: 2048,
+	}.WithDefaults()
+	require.Equal(t, want, definitions[0].Options)
+	want.Memory = 65536
+	require.Equal(t, want, definitions[1].Options)
+
+	_, _, err = modules.ReadManifest([]byte(manifest(`{"name":"a"}`, `{"name":"b","options":{"fuel":1001}}`)), ceilings)
+	require.EqualError(t, err, "the module was rejected: definition 1: b: limit fuel: it asks for 1001, and this host allows at most 1000: lower its fuel, or raise the host's ceiling limits.fuel")
+}
+
 func FuzzReadManifest(f *testing.F) {
 	f.Add([]byte(manifest(`{"name":"a","args":{"type":"object"},"options":{"delay_ms":1}}`)))
 	f.Add([]byte(`{"sdk":"x","definitions":[]}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		_, definitions, err := modules.ReadManifest(text)
+		_, definitions, err := modules.ReadManifest(text, task.Ceilings{})
 		if err != nil {
 			var rejected *modules.RejectedError
 			require.ErrorAs(t, err, &rejected)

@@ -80,11 +80,13 @@ func (e *RejectedError) Error() string { return "the module was rejected: " + e.
 type Library struct {
 	store     Store
 	inspector Inspector
+	ceilings  task.Ceilings
 }
 
-// NewLibrary returns a library over a store.
-func NewLibrary(store Store, inspector Inspector) *Library {
-	return &Library{store: store, inspector: inspector}
+// NewLibrary returns a library over a store, for modules whose definitions ask for
+// no more than the ceilings allow.
+func NewLibrary(store Store, inspector Inspector, ceilings task.Ceilings) *Library {
+	return &Library{store: store, inspector: inspector, ceilings: ceilings}
 }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
@@ -109,7 +111,7 @@ func (l *Library) Push(ctx context.Context, name string, wasm []byte) (*Version,
 		return nil, err
 	}
 	version := Version{Module: name, Digest: digest, Bytes: int64(len(wasm))}
-	version.SDK, version.Definitions, err = found.definitions(name)
+	version.SDK, version.Definitions, err = found.definitions(name, l.ceilings)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ WITH due AS MATERIALIZED (
         attempt_started_at = greatest(now(), t.created_at)
     FROM ticket
     WHERE t.id = ticket.task_id AND t.ticket = ticket.id
-    RETURNING ` + taskColumns + `, t.attempt_started_at, t.lease, t.definition_index, t.args, t.args_type, t.memory,
+    RETURNING ` + taskColumns + `, t.attempt_started_at, t.lease, t.definition_index, t.args, t.args_type, t.memory, coalesce(t.limits, '') AS limits,
         t.retry_delay, t.retry_backoff, t.retry_max_delay,
         ticket.id AS ticket_id, ticket.kind, ticket.priority AS ticket_priority, ticket.created_at AS ticket_created_at, ticket.scheduled_at
 )
@@ -80,12 +80,17 @@ func (s *Store) claim(ctx context.Context, text string, params riverstore.ClaimP
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*riverstore.Claim, error) {
 		claim := &riverstore.Claim{Ticket: riverstore.Ticket{Queue: params.Queue}}
 		exec, ticket := &claim.Execution, &claim.Ticket
-		var delay, maxDelay int64
-		err := scanTask(row, &exec.Task, &claim.StartedAt, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &exec.Memory,
+		var memory, delay, maxDelay int64
+		var limits string
+		err := scanTask(row, &exec.Task, &claim.StartedAt, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &memory, &limits,
 			&delay, &claim.Retry.Backoff, &maxDelay,
 			&ticket.ID, &ticket.Kind, &ticket.Priority, &ticket.CreatedAt, &ticket.ScheduledAt)
+		if err != nil {
+			return nil, err
+		}
 		claim.Retry.Delay = time.Duration(delay) * time.Microsecond
 		claim.Retry.MaxDelay = time.Duration(maxDelay) * time.Microsecond
+		exec.Limits, err = riverstore.DecodeLimits(limits, memory)
 		return claim, err
 	})
 }

@@ -31,7 +31,7 @@ WITH definition AS (
         def integer, name text, executor text,
         module text, module_version integer, module_digest text, definition_index integer,
         max_attempts integer, retry_delay bigint, retry_backoff float8, retry_max_delay bigint,
-        memory bigint, requeue boolean)
+        memory bigint, limits text, requeue boolean)
 ), inserted AS (
     INSERT INTO {schema}.task (
         id, name, executor, status, priority, ticket,
@@ -39,13 +39,13 @@ WITH definition AS (
         args, args_type, tags, source, idempotency_key,
         created_at, run_at, due_at,
         max_attempts, retry_delay, retry_backoff, retry_max_delay,
-        timeout, memory, requeue_on_interrupt)
+        timeout, memory, limits, requeue_on_interrupt)
     SELECT id, name, executor, 'pending', priority, ticket,
         module, module_version, module_digest, definition_index,
         args, args_type, tags::jsonb, source, key,
         now(), due, due,
         max_attempts, retry_delay, retry_backoff, retry_max_delay,
-        timeout, memory, requeue
+        timeout, memory, limits, requeue
     FROM (
         SELECT r.*, nextval('{schema}.river_job_id_seq') AS ticket,
             greatest(now() + r.delay * interval '1 microsecond', r.run_at) AS due
@@ -165,6 +165,7 @@ type batchDefinition struct {
 	RetryBackoff  float64 `json:"retry_backoff"`
 	RetryMaxDelay int64   `json:"retry_max_delay"`
 	Memory        int64   `json:"memory"`
+	Limits        *string `json:"limits"`
 	Requeue       bool    `json:"requeue"`
 }
 
@@ -177,7 +178,11 @@ func newBatch(rows []*riverstore.Row) (*batch, error) {
 		if !ok {
 			def = int32(len(definitions)) //nolint:gosec // there are at most insertRows of them
 			known[row.Definition] = def
-			definitions = append(definitions, describe(len(definitions), row.Definition))
+			described, err := describe(len(definitions), row.Definition)
+			if err != nil {
+				return nil, err
+			}
+			definitions = append(definitions, described)
 		}
 		tags, err := encodeTags(row.Tags)
 		if err != nil {
@@ -209,16 +214,17 @@ func encodeTags(tags map[string]string) (string, error) {
 	return string(text), err
 }
 
-func describe(n int, def *task.Definition) batchDefinition {
-	options := def.Options
+func describe(n int, def *task.Definition) (batchDefinition, error) {
+	options := &def.Options
+	limits, err := riverstore.EncodeLimits(options)
 	d := batchDefinition{
 		Def: n, Name: def.Name, Executor: string(def.Executor), Index: def.Index,
 		MaxAttempts: options.Retries + 1, RetryDelay: options.Delay.Microseconds(),
 		RetryBackoff: options.Backoff, RetryMaxDelay: options.MaxDelay.Microseconds(),
-		Memory: options.Memory, Requeue: options.RequeueOnInterrupt,
+		Memory: options.Memory, Limits: nullable(limits), Requeue: options.RequeueOnInterrupt,
 	}
 	if m := def.Module; m != nil {
 		d.Module, d.ModuleVersion, d.ModuleDigest = &m.Name, &m.Version, &m.Digest
 	}
-	return d
+	return d, err
 }

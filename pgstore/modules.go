@@ -179,7 +179,7 @@ func (s *Store) versions(ctx context.Context, query string, args ...any) ([]modu
 		}
 		for i := range v.Definitions {
 			v.Definitions[i].Module = &task.ModuleRef{Name: v.Module, Version: v.Version, Digest: v.Digest}
-			v.Definitions[i].Index = i
+			v.Definitions[i].Index, v.Definitions[i].Options = i, v.Definitions[i].Options.WithDefaults()
 		}
 		return v, nil
 	})
@@ -209,7 +209,7 @@ func scanDefinition(row scanner) (def task.Definition, err error) {
 	if err := json.Unmarshal([]byte(options), &def.Options); err != nil {
 		return def, fmt.Errorf("the options of %s: %w", def.Name, err)
 	}
-	def.Executor = task.Executor(executor)
+	def.Executor, def.Options = task.Executor(executor), def.Options.WithDefaults() // of those that an older program did not know
 	if module != nil {
 		def.Module = &task.ModuleRef{Name: *module, Version: value(version), Digest: value(digest)}
 	}

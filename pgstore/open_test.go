@@ -139,11 +139,16 @@ func TestMigrationsMayBeForbidden(t *testing.T) {
 	require.Zero(t, number(t, database, "SELECT count(*) FROM pg_namespace WHERE nspname = 'taskhost'"))
 	status, err := pgstore.MigrationStatus(t.Context(), config)
 	require.NoError(t, err)
-	require.Equal(t, []pgstore.Migration{{Version: 1, Name: "001_initial.sql"}}, status)
+	require.Equal(t, pgstore.Migration{Version: 1, Name: "001_initial.sql"}, status[0])
+	for _, m := range status {
+		require.False(t, m.Applied, m.Name)
+	}
 
 	status, err = pgstore.Migrate(t.Context(), config)
 	require.NoError(t, err)
-	require.Equal(t, []pgstore.Migration{{Version: 1, Name: "001_initial.sql", Applied: true}}, status)
+	for _, m := range status {
+		require.True(t, m.Applied, m.Name)
+	}
 	open(t, config)
 }
 
@@ -166,7 +171,37 @@ func TestManyOpenANewDatabase(t *testing.T) {
 		})
 	}
 	opening.Wait()
-	require.Equal(t, 1, number(t, database, "SELECT count(*) FROM taskhost.taskhost_migration"))
+	status, err := pgstore.MigrationStatus(t.Context(), pgstore.Config{URL: database})
+	require.NoError(t, err)
+	require.Equal(t, len(status), number(t, database, "SELECT count(*) FROM taskhost.taskhost_migration"))
+}
+
+// TestTasksOutliveAMigration: tables of the first version, with a task that waits and
+// one that has ended.
+func TestTasksOutliveAMigration(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Database(t)
+	store := open(t, pgstore.Config{URL: database})
+	start(t, store, echo)
+	id, err := store.Enqueue(t.Context(), task.Request{Name: "work"})
+	require.NoError(t, err)
+	within(t, store, id, 10*time.Second)
+	later, err := store.Enqueue(t.Context(), task.Request{Name: "work", EnqueueOptions: task.EnqueueOptions{Delay: time.Hour}})
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+	execute(t, database,
+		"ALTER TABLE taskhost.task DROP COLUMN limits",
+		"UPDATE taskhost.definition SET options = '{\"timeout\":\"1m0s\",\"backoff\":1,\"priority\":5}'",
+		"DELETE FROM taskhost.taskhost_migration WHERE version > 1")
+
+	store = open(t, pgstore.Config{URL: database})
+	require.Equal(t, task.Success, within(t, store, id, time.Second).Status)
+	execute(t, database, "UPDATE taskhost.river_job SET scheduled_at = now()")
+	start(t, store, echo)
+	require.Equal(t, task.Success, within(t, store, later, 10*time.Second).Status)
+	definition, err := store.Definition(t.Context(), "work")
+	require.NoError(t, err)
+	require.Equal(t, task.Options{}.WithDefaults().ArgsBytes, definition.Options.ArgsBytes, "an option that it did not know has its default")
 }
 
 // TestMigrationThatWasCutShort: a program that died between two steps leaves

@@ -41,7 +41,7 @@ UPDATE task SET
     started_at = coalesce(started_at, ?2),
     attempt_started_at = ?2
 WHERE rowid IN (SELECT value FROM json_each(?3))
-RETURNING ` + taskColumns + `, rowid, lease, definition_index, args, args_type, memory, retry_delay, retry_backoff, retry_max_delay`
+RETURNING ` + taskColumns + `, rowid, lease, definition_index, args, args_type, memory, coalesce(limits, ''), retry_delay, retry_backoff, retry_max_delay`
 
 // claimBatch bounds a claim, so that others who write need not wait long.
 const claimBatch = 500
@@ -131,9 +131,13 @@ func (w *session) startTasks(ctx context.Context, node string, at time.Time, tak
 	for rows.Next() {
 		claim := &riverstore.Claim{StartedAt: at}
 		exec := &claim.Execution
-		var row, delay, maxDelay int64
-		err := scanTask(rows, &exec.Task, &row, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &exec.Memory, &delay, &claim.Retry.Backoff, &maxDelay)
+		var row, memory, delay, maxDelay int64
+		var limits string
+		err := scanTask(rows, &exec.Task, &row, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &memory, &limits, &delay, &claim.Retry.Backoff, &maxDelay)
 		if err != nil {
+			return nil, err
+		}
+		if exec.Limits, err = riverstore.DecodeLimits(limits, memory); err != nil {
 			return nil, err
 		}
 		claim.Retry.Delay = time.Duration(delay) * time.Microsecond

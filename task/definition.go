@@ -68,6 +68,22 @@ type Options struct {
 	// Memory bounds the memory of a guest, in bytes. Defaults to 64 MiB, at
 	// most 1 GiB. Go functions are not bounded.
 	Memory int64
+	// Fuel bounds a guest's work, in the units that [Usage.Fuel] counts. Defaults
+	// to 0: no limit, or the host's ceiling where that has one. Go functions are
+	// not bounded.
+	Fuel int64
+	// Depth bounds how deep a guest's calls are nested. Defaults to 10,000, at most
+	// [MaxDepth]. Go functions are not bounded.
+	Depth int
+	// ResultBytes bounds the result. Defaults to 1 MiB, at most 16 MiB.
+	ResultBytes int64
+	// LogBytes bounds all that an attempt logs, each line counted with 64 bytes
+	// more than its text. Defaults to 1 MiB, at most 16 MiB.
+	LogBytes int64
+	// ArgsBytes bounds the arguments. Defaults to 1 MiB, at most 16 MiB.
+	ArgsBytes int64
+	// Reset is [Pooled], the default, or [Fresh]. It says nothing to Go functions.
+	Reset Reset
 }
 
 // WithDefaults returns a copy in which every field has a value.
@@ -78,6 +94,11 @@ func (o Options) WithDefaults() Options {
 	setDefault(&o.Timeout, DefaultTimeout)
 	setDefault(&o.Executor, Async)
 	setDefault(&o.Memory, DefaultMemory)
+	setDefault(&o.Depth, DefaultDepth)
+	setDefault(&o.ResultBytes, DefaultResultBytes)
+	setDefault(&o.LogBytes, DefaultLogBytes)
+	setDefault(&o.ArgsBytes, DefaultArgsBytes)
+	setDefault(&o.Reset, Pooled)
 	return o
 }
 
@@ -102,8 +123,20 @@ func (o Options) Validate() error {
 		return invalid("max_delay", "must be from 0 to %v, is %v", MaxRetryDelay, o.MaxDelay)
 	case o.Timeout < time.Millisecond || o.Timeout > MaxTimeout:
 		return invalid("timeout", "must be from 1ms to %v, is %v", MaxTimeout, o.Timeout)
-	case o.Memory < 64<<10 || o.Memory > MaxMemory:
+	case o.Memory < minMemory || o.Memory > MaxMemory:
 		return invalid("memory", "must be from 64 KiB to 1 GiB, is %d bytes", o.Memory)
+	case o.Fuel < 0:
+		return invalid("fuel", "must not be negative, is %d: 0 is no limit", o.Fuel)
+	case o.Depth < 1 || o.Depth > MaxDepth:
+		return invalid("depth", "must be from 1 to %d, is %d", MaxDepth, o.Depth)
+	case o.ResultBytes < minBytes || o.ResultBytes > MaxResultBytes:
+		return invalid("result_bytes", "must be from 1 KiB to 16 MiB, is %d bytes", o.ResultBytes)
+	case o.LogBytes < minBytes || o.LogBytes > MaxLogBytes:
+		return invalid("log_bytes", "must be from 1 KiB to 16 MiB, is %d bytes", o.LogBytes)
+	case o.ArgsBytes < minBytes || o.ArgsBytes > MaxArgsBytes:
+		return invalid("args_bytes", "must be from 1 KiB to 16 MiB, is %d bytes", o.ArgsBytes)
+	case o.Reset != Pooled && o.Reset != Fresh:
+		return invalid("reset", "must be pooled or fresh, is %.40q", string(o.Reset))
 	}
 	switch o.Executor {
 	case Wasm, Async, Thread:
@@ -147,6 +180,12 @@ type optionsJSON struct {
 	RequeueOnInterrupt bool     `json:"requeue_on_interrupt"`
 	Executor           Executor `json:"executor"`
 	Memory             int64    `json:"memory_bytes"`
+	Fuel               int64    `json:"fuel"`
+	Depth              int      `json:"depth"`
+	ResultBytes        int64    `json:"result_bytes"`
+	LogBytes           int64    `json:"log_bytes"`
+	ArgsBytes          int64    `json:"args_bytes"`
+	Reset              Reset    `json:"reset"`
 }
 
 // MarshalJSON writes durations in Go's form, such as "1m30s".
@@ -161,6 +200,12 @@ func (o Options) MarshalJSON() ([]byte, error) {
 		RequeueOnInterrupt: o.RequeueOnInterrupt,
 		Executor:           o.Executor,
 		Memory:             o.Memory,
+		Fuel:               o.Fuel,
+		Depth:              o.Depth,
+		ResultBytes:        o.ResultBytes,
+		LogBytes:           o.LogBytes,
+		ArgsBytes:          o.ArgsBytes,
+		Reset:              o.Reset,
 	})
 }
 
@@ -177,6 +222,12 @@ func (o *Options) UnmarshalJSON(text []byte) error {
 		RequeueOnInterrupt: in.RequeueOnInterrupt,
 		Executor:           in.Executor,
 		Memory:             in.Memory,
+		Fuel:               in.Fuel,
+		Depth:              in.Depth,
+		ResultBytes:        in.ResultBytes,
+		LogBytes:           in.LogBytes,
+		ArgsBytes:          in.ArgsBytes,
+		Reset:              in.Reset,
 	}
 	for _, d := range []struct {
 		field *time.Duration

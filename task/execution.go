@@ -17,8 +17,8 @@ type Execution struct {
 	Index    int
 	Args     []byte
 	ArgsType string
-	// Memory bounds a guest, in bytes.
-	Memory int64
+	// Limits are what the attempt may use, as its definition says.
+	Limits Limits
 }
 
 // Outcome is how an attempt ended.

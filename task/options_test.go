@@ -22,6 +22,13 @@ func TestOptionsDefaults(t *testing.T) {
 		Timeout:  time.Minute,
 		Executor: task.Async,
 		Memory:   64 << 20,
+
+		Fuel:        0,
+		Depth:       10_000,
+		ResultBytes: 1 << 20,
+		LogBytes:    1 << 20,
+		ArgsBytes:   1 << 20,
+		Reset:       task.Pooled,
 	}, got)
 	require.NoError(t, got.Validate())
 }
@@ -30,6 +37,7 @@ func TestOptionsDefaultsKeepWhatIsSet(t *testing.T) {
 	set := task.Options{
 		Retries: 3, Delay: time.Second, Backoff: 2, MaxDelay: time.Minute, Priority: 9,
 		Timeout: time.Hour, RequeueOnInterrupt: true, Executor: task.Thread, Memory: 1 << 20,
+		Fuel: 1, Depth: 2, ResultBytes: 3, LogBytes: 4, ArgsBytes: 5, Reset: task.Fresh,
 	}
 	require.Equal(t, set, set.WithDefaults())
 }
@@ -62,6 +70,23 @@ func TestOptionsValidate(t *testing.T) {
 		"memory a page":        {func(o *task.Options) { o.Memory = 64 << 10 }, ""},
 		"memory most":          {func(o *task.Options) { o.Memory = task.MaxMemory }, ""},
 		"memory above":         {func(o *task.Options) { o.Memory = task.MaxMemory + 1 }, "memory"},
+		"fuel -1":              {func(o *task.Options) { o.Fuel = -1 }, "fuel"},
+		"fuel most":            {func(o *task.Options) { o.Fuel = math.MaxInt64 }, ""},
+		"depth 0":              {func(o *task.Options) { o.Depth = 0 }, "depth"},
+		"depth most":           {func(o *task.Options) { o.Depth = task.MaxDepth }, ""},
+		"depth above":          {func(o *task.Options) { o.Depth = task.MaxDepth + 1 }, "depth"},
+		"result least":         {func(o *task.Options) { o.ResultBytes = 1 << 10 }, ""},
+		"result below":         {func(o *task.Options) { o.ResultBytes = 1<<10 - 1 }, "result_bytes"},
+		"result most":          {func(o *task.Options) { o.ResultBytes = task.MaxResultBytes }, ""},
+		"result above":         {func(o *task.Options) { o.ResultBytes = task.MaxResultBytes + 1 }, "result_bytes"},
+		"logs most":            {func(o *task.Options) { o.LogBytes = task.MaxLogBytes }, ""},
+		"logs above":           {func(o *task.Options) { o.LogBytes = task.MaxLogBytes + 1 }, "log_bytes"},
+		"logs below":           {func(o *task.Options) { o.LogBytes = 0 }, "log_bytes"},
+		"args most":            {func(o *task.Options) { o.ArgsBytes = task.MaxArgsBytes }, ""},
+		"args above":           {func(o *task.Options) { o.ArgsBytes = task.MaxArgsBytes + 1 }, "args_bytes"},
+		"args below":           {func(o *task.Options) { o.ArgsBytes = -1 }, "args_bytes"},
+		"reset of no kind":     {func(o *task.Options) { o.Reset = "never" }, "reset"},
+		"reset fresh":          {func(o *task.Options) { o.Reset = task.Fresh }, ""},
 		"executor of no kind":  {func(o *task.Options) { o.Executor = "process" }, "executor"},
 		"executor none":        {func(o *task.Options) { o.Executor = "" }, "executor"},
 		"executor wasm":        {func(o *task.Options) { o.Executor = task.Wasm }, ""},
@@ -97,11 +122,13 @@ func TestOptionsJSON(t *testing.T) {
 	options := task.Options{
 		Retries: 3, Delay: 1500 * time.Millisecond, Backoff: 1.5, MaxDelay: 90 * time.Second, Priority: 7,
 		Timeout: 90 * time.Minute, RequeueOnInterrupt: true, Executor: task.Wasm, Memory: 1 << 20,
+		Fuel: 1 << 40, Depth: 300, ResultBytes: 2048, LogBytes: 4096, ArgsBytes: 8192, Reset: task.Fresh,
 	}
 	text, err := json.Marshal(options)
 	require.NoError(t, err)
 	require.Equal(t, `{"retries":3,"delay":"1.5s","backoff":1.5,"max_delay":"1m30s","priority":7,`+
-		`"timeout":"1h30m0s","requeue_on_interrupt":true,"executor":"wasm","memory_bytes":1048576}`, string(text))
+		`"timeout":"1h30m0s","requeue_on_interrupt":true,"executor":"wasm","memory_bytes":1048576,`+
+		`"fuel":1099511627776,"depth":300,"result_bytes":2048,"log_bytes":4096,"args_bytes":8192,"reset":"fresh"}`, string(text))
 
 	var back task.Options
 	require.NoError(t, json.Unmarshal(text, &back))

@@ -8,8 +8,6 @@ import (
 
 // Limits of a request.
 const (
-	// MaxArgsBytes bounds the arguments of a task.
-	MaxArgsBytes = 1 << 20
 	// MaxTags bounds the number of tags of a task, MaxTagBytes each key and
 	// each value.
 	MaxTags     = 32
@@ -25,7 +23,8 @@ type Request struct {
 	// Name is the definition's.
 	Name string
 	// Args are the arguments, as JSON unless ArgsType says otherwise. None
-	// stand for {} where the definition has a schema.
+	// stand for {} where the definition has a schema. They may have as many bytes
+	// as the definition allows, 1 MiB unless it says otherwise.
 	Args []byte
 	// ArgsType is the content type of Args. Defaults to application/json.
 	ArgsType string

@@ -95,7 +95,7 @@ func TestArgsTooLargeAreToldApart(t *testing.T) {
 	var invalid *task.InvalidError
 	require.ErrorAs(t, request.Validate(), &invalid)
 	require.True(t, invalid.TooLarge)
-	require.EqualError(t, invalid, "args are 1048577 bytes, at most 1048576 are allowed: pass a reference to large data instead of the data")
+	require.EqualError(t, invalid, "args are 16777217 bytes, at most 16777216 are allowed: pass a reference to large data instead of the data")
 
 	request = task.Request{Name: "A"}
 	require.ErrorAs(t, request.Validate(), &invalid)

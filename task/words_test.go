@@ -29,6 +29,7 @@ func TestWordsAreTheReferences(t *testing.T) {
 	require.Equal(t, []task.Executor{"wasm", "async", "thread"}, []task.Executor{task.Wasm, task.Async, task.Thread})
 	require.Equal(t, []task.Source{"manual", "scheduled", "retry", "task"}, []task.Source{task.Manual, task.Scheduled, task.Retried, task.Child})
 	require.Equal(t, []task.Level{"debug", "info", "warn", "error"}, []task.Level{task.Debug, task.Info, task.Warn, task.Error})
+	require.Equal(t, []task.Reset{"pooled", "fresh"}, []task.Reset{task.Pooled, task.Fresh})
 	require.Equal(t,
 		[]task.Cause{"error", "trap", "limit", "timeout", "interrupted", "crashed", "host"},
 		[]task.Cause{task.CauseError, task.CauseTrap, task.CauseLimit, task.CauseTimeout, task.CauseInterrupted, task.CauseCrashed, task.CauseHost})

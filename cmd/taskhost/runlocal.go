@@ -85,7 +85,14 @@ func (a *app) runLocal(ctx context.Context, file string, name []string, input []
 		Input:       input,
 		InputType:   "application/json",
 		Deadline:    time.Now().Add(timeout),
-		Limits:      host.Limits{Memory: def.Options.Memory},
+		Fresh:       def.Options.Reset == task.Fresh,
+		Limits: host.Limits{
+			Memory:   def.Options.Memory,
+			Output:   int(def.Options.ResultBytes),
+			LogTotal: int(def.Options.LogBytes),
+			Fuel:     def.Options.Fuel,
+			Depth:    def.Options.Depth,
+		},
 	}, terminalCalls{a})
 	if _, err := a.stdout.Write(outcome.Output); err != nil {
 		return err
@@ -113,14 +120,14 @@ func definitionOf(ctx context.Context, engine *host.Engine, digest, file string,
 	}
 	if command {
 		name = append(name, strings.TrimSuffix(filepath.Base(file), ".wasm"))
-		def := modules.CommandDefinition(name[0])
-		return &def, nil
+		def, err := modules.CommandDefinition(name[0], task.Ceilings{})
+		return &def, err
 	}
 	manifest, err := engine.Describe(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
-	_, definitions, err := modules.ReadManifest(manifest)
+	_, definitions, err := modules.ReadManifest(manifest, task.Ceilings{})
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ func (r *Runner) claim(ctx context.Context, params *riverdriver.JobGetAvailableP
 	if err != nil {
 		return nil, fmt.Errorf("claim tasks: %w", err)
 	}
+	r.bound(claims)
 	r.held.add(claims)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -41,6 +42,18 @@ func (r *Runner) claim(ctx context.Context, params *riverdriver.JobGetAvailableP
 		r.claimed[claim.Ticket.ID] = claim
 	}
 	return claims, nil
+}
+
+// bound lowers what tasks were promised to what this node allows: who enqueued them
+// may know other ceilings.
+func (r *Runner) bound(claims []*Claim) {
+	most := r.config.Ceilings.WithDefaults()
+	for _, claim := range claims {
+		exec := &claim.Execution
+		exec.Limits = most.Bound(exec.Limits)
+		exec.Task.Timeout = min(exec.Task.Timeout, most.Timeout)
+		claim.mostTime = most.Timeout
+	}
 }
 
 // outage reports whether a claim failed for a reason that may pass, and says so once

@@ -107,6 +107,8 @@ type Claim struct {
 	Retry     RetryPolicy
 	// StartedAt is when the attempt was claimed, by the database's clock.
 	StartedAt time.Time
+
+	mostTime time.Duration // the longest timeout that this node allows
 }
 
 // attempt names the attempt.

@@ -31,7 +31,7 @@ func decide(claim *Claim, outcome task.Outcome, stopped error) *End {
 		end.Result, end.ResultType = outcome.Result, text.Cut(outcome.ResultType, maxResultType)
 		return end
 	}
-	end.Failure = reason(t, outcome.Failure, stopped)
+	end.Failure = reason(claim, outcome.Failure, stopped)
 	switch {
 	case end.Failure.Cause == task.CauseInterrupted && t.RequeueOnInterrupt:
 		end.Status, end.Outcome, end.GiveBack = task.Pending, task.Interrupted, true
@@ -48,13 +48,13 @@ func decide(claim *Claim, outcome task.Outcome, stopped error) *End {
 
 // reason gives a failure its true cause: a handler that was stopped often
 // reports what that looked like from the inside.
-func reason(t *task.Task, failure *task.Failure, stopped error) *task.Failure {
+func reason(claim *Claim, failure *task.Failure, stopped error) *task.Failure {
 	out := *failure
 	out.Message, out.Trace = text.Cut(out.Message, maxMessage), text.Cut(out.Trace, maxTrace)
 	switch {
 	case errors.Is(stopped, errTimeout):
 		out.Cause = task.CauseTimeout
-		out.Message = fmt.Sprintf("timeout: the attempt ran longer than %v: give the task a larger timeout (at most %v) or less to do", t.Timeout, task.MaxTimeout)
+		out.Message = fmt.Sprintf("timeout: the attempt ran longer than %v: give the task a larger timeout (at most %v) or less to do", claim.Execution.Task.Timeout, claim.mostTime)
 		out.Permanent = false
 	case errors.Is(stopped, errInterrupted):
 		out.Cause = task.CauseInterrupted

@@ -57,6 +57,7 @@ func claimOf(t task.Task) *Claim {
 	return &Claim{
 		Execution: task.Execution{Task: t, Lease: 7},
 		Retry:     RetryPolicy{Delay: time.Second, Backoff: 3, MaxDelay: time.Minute},
+		mostTime:  time.Hour,
 	}
 }
 

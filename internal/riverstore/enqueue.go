@@ -127,6 +127,9 @@ func (e *Enqueuer) Prepare(ctx context.Context, request task.Request, db Definit
 	if err != nil {
 		return nil, err
 	}
+	if err := def.checkArgsSize(request.Args); err != nil {
+		return nil, err
+	}
 	args, argsType, err := def.checkArgs(request.Args, request.ArgsType)
 	if err != nil {
 		return nil, err

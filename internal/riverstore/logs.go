@@ -17,10 +17,10 @@ import (
 const (
 	// MaxLogLine bounds a line: its message and its fields, each.
 	MaxLogLine = 8 << 10
-	// MaxLogBytes bounds the lines of an attempt, each counted with
-	// LogLineCost more than its text. One more line then says that the rest was
-	// dropped.
-	MaxLogBytes = 1 << 20
+	// MaxLogBytes bounds the lines of an attempt whose definition says nothing else,
+	// each counted with LogLineCost more than its text. One more line then says that
+	// the rest was dropped.
+	MaxLogBytes = task.DefaultLogBytes
 	// LogLineCost is what a line costs beside its text, so that many short
 	// lines are bounded too: to 16,384.
 	LogLineCost = 64
@@ -36,6 +36,7 @@ type attemptLog struct {
 	id      task.ID
 	lease   int64
 	attempt int
+	most    int64 // bytes, 0 for MaxLogBytes
 	now     func() time.Time
 
 	// storing is held while lines that were taken are being stored, so that
@@ -45,7 +46,7 @@ type attemptLog struct {
 	mu    sync.Mutex
 	lines []LogLine
 	next  int64
-	bytes int
+	bytes int64
 	full  bool
 }
 
@@ -63,11 +64,15 @@ func (l *attemptLog) Log(level task.Level, message string, fields json.RawMessag
 	if l.full {
 		return
 	}
-	l.bytes += len(message) + len(fields) + LogLineCost
-	if l.bytes > MaxLogBytes {
+	most := l.most
+	if most == 0 {
+		most = MaxLogBytes
+	}
+	l.bytes += int64(len(message) + len(fields) + LogLineCost)
+	if l.bytes > most {
 		l.full = true
 		level, fields = task.Warn, nil
-		message = fmt.Sprintf("truncated: the attempt logged more than %d bytes, the rest is dropped", MaxLogBytes)
+		message = fmt.Sprintf("truncated: limit logs: the attempt logged more than %d bytes, the rest is dropped: log less, or raise log_bytes of the definition", most)
 	}
 	l.lines = append(l.lines, LogLine{Task: l.id, Lease: l.lease, LogEntry: task.LogEntry{
 		Seq:     l.lease<<seqBits | l.next,
@@ -111,7 +116,7 @@ type journal struct {
 }
 
 func (j *journal) begin(exec *task.Execution) *attemptLog {
-	l := &attemptLog{id: exec.Task.ID, lease: exec.Lease, attempt: exec.Task.Attempt, now: time.Now}
+	l := &attemptLog{id: exec.Task.ID, lease: exec.Lease, attempt: exec.Task.Attempt, most: exec.Limits.LogBytes, now: time.Now}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.open == nil {

@@ -84,7 +84,7 @@ func TestLogIsTruncatedOnce(t *testing.T) {
 	require.Equal(t, message, lines[fit-1].Message, "what fits is kept")
 	require.Equal(t, task.LogEntry{
 		Seq: 1<<24 | fit, Attempt: 2, Time: lines[0].Time, Level: task.Warn,
-		Message: "truncated: the attempt logged more than 1048576 bytes, the rest is dropped",
+		Message: "truncated: limit logs: the attempt logged more than 1048576 bytes, the rest is dropped: log less, or raise log_bytes of the definition",
 	}, lines[fit].LogEntry)
 
 	l.Log(task.Info, "still", nil)

@@ -44,6 +44,8 @@ type ServeConfig struct {
 	Functions []task.Definition
 	// LogInterval is how often the lines of running attempts are stored.
 	LogInterval time.Duration
+	// Ceilings bound what this node lets attempts have, whoever enqueued them.
+	Ceilings task.Ceilings
 }
 
 // RunnerConfig says how a [Runner] works.

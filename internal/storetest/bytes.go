@@ -48,8 +48,8 @@ func holdBytes(w *world) {
 		"one NUL":               {Args: []byte{0}, ArgsType: "text/plain"},
 		"invalid UTF-8":         {Args: []byte("a\xff\xfe\xc3("), ArgsType: "text/plain; charset=utf-8"},
 		"a backslash and x":     {Args: []byte(`\x00\\000`), ArgsType: octets}, // as Postgres writes bytes
-		"a mebibyte":            {Args: noise(task.MaxArgsBytes), ArgsType: octets},
-		"a mebibyte of JSON":    {Args: []byte(`"` + strings.Repeat("x", task.MaxArgsBytes-2) + `"`)},
+		"a mebibyte":            {Args: noise(task.DefaultArgsBytes), ArgsType: octets},
+		"a mebibyte of JSON":    {Args: []byte(`"` + strings.Repeat("x", task.DefaultArgsBytes-2) + `"`)},
 		"white space":           {Args: []byte(" {\n\t\"a\" : [ 1 ,2 ] }\r\n")},
 		"order and repeats":     {Args: []byte(`{"b":1,"a":2,"b":3}`)},
 		"numbers":               {Args: []byte(`{"e":1e400,"f":0.1000000000000000055511151231257827,"i":123456789012345678901234567890,"z":-0,"t":1.50}`)},
@@ -151,7 +151,7 @@ func holdFields(w *world) {
 	id := w.enqueue(store, task.Request{Name: "second", Source: task.Scheduled, EnqueueOptions: task.EnqueueOptions{Tags: map[string]string{"a": "b"}}})
 	exec := receive(w, seen, "the attempt")
 	require.Equal(w, 1, exec.Index)
-	require.Equal(w, options.Memory, exec.Memory)
+	require.Equal(w, options.Memory, exec.Limits.Memory)
 	require.Equal(w, int64(1), exec.Lease)
 	module := &task.ModuleRef{Name: "m", Version: 1, Digest: version.Digest}
 	got := *w.succeeds(store, id)

@@ -44,7 +44,7 @@ func holdRequestsChecked(w *world) {
 		"unknown":        {task.Request{Name: "thumbs.resise"}, &unknown, "did you mean thumbs.resize?"},
 		"malformed name": {task.Request{Name: "Thumbs"}, &invalid, "name "},
 		"priority":       {task.Request{Name: "raw", EnqueueOptions: task.EnqueueOptions{Priority: 11}}, &invalid, "from 1 (lowest) to 10"},
-		"too large":      {task.Request{Name: "raw", Args: make([]byte, task.MaxArgsBytes+1)}, &invalid, "at most 1048576"},
+		"too large":      {task.Request{Name: "raw", Args: make([]byte, task.DefaultArgsBytes+1)}, &invalid, "at most 1048576"},
 	} {
 		_, err := store.Enqueue(w.Context(), test.request)
 		if assert.ErrorAs(w, err, test.target, name) {

@@ -63,6 +63,7 @@ func holdVersionFields(w *world) {
 	full := guest("full", task.Options{
 		Retries: task.MaxRetries, Delay: 1500 * time.Microsecond, Backoff: 1.1, MaxDelay: task.MaxRetryDelay, Priority: 10,
 		Timeout: task.MaxTimeout, RequeueOnInterrupt: true, Memory: task.MaxMemory,
+		Fuel: 1 << 50, Depth: task.MaxDepth, ResultBytes: task.MaxResultBytes, LogBytes: task.MaxLogBytes, ArgsBytes: task.MaxArgsBytes, Reset: task.Fresh,
 	})
 	full.Description = "Größe 😀 'quoted' \\ \n"
 	full.Args = json.RawMessage(`{ "type":"object", "properties" : {"é":{"const":1e2}} }`)

@@ -111,6 +111,7 @@ func Run(t *testing.T, b Backend) {
 		{"enqueue", enqueueProperties},
 		{"times", timeProperties},
 		{"attempts", attemptProperties},
+		{"limits", limitProperties},
 		{"priority", priorityProperties},
 		{"idempotency", idempotencyProperties},
 		{"modules", moduleProperties},
