@@ -39,6 +39,9 @@ func (a *app) showConfig() error {
 	rows := []setting{
 		{Key: "database", Value: redacted(s.database())},
 		{Key: "data_dir", Value: s.DataDir},
+	}
+	rows = append(rows, s.Limits.rows()...)
+	rows = append(rows, []setting{
 		{Key: "listen", Value: s.Listen},
 		{Key: "log_format", Value: orAuto(s.LogFormat)},
 		{Key: "log_level", Value: s.LogLevel},
@@ -51,7 +54,7 @@ func (a *app) showConfig() error {
 		{Key: "server", Value: orAuto(s.Server)},
 		{Key: "shutdown_timeout", Value: s.ShutdownTimeout.String()},
 		{Key: "token", Value: token},
-	}
+	}...)
 	for i := range rows {
 		rows[i].Origin = s.origins[rows[i].Key]
 	}

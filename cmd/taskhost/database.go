@@ -51,6 +51,7 @@ func (s *settings) hostConfig(logger *slog.Logger) taskhost.Config {
 		MaxConcurrentTasks: s.MaxConcurrentTasks,
 		MaxSyncThreads:     s.MaxSyncThreads,
 		MaxWasmWorkers:     s.MaxWasmWorkers,
+		Limits:             s.Limits.ceilings(),
 	}
 }
 

@@ -95,7 +95,7 @@ func TestEverySettingHasAFlag(t *testing.T) {
 	show, _, err := (&app{}).rootCommand().Find([]string{"config", "show"})
 	require.NoError(t, err)
 	for key := range defaults(func(string) string { return "" }) {
-		name := strings.ReplaceAll(key, "_", "-")
+		name := strings.NewReplacer("_", "-", ".", "-").Replace(key)
 		found := show.Flags().Lookup(name) != nil || show.InheritedFlags().Lookup(name) != nil
 		require.Equal(t, key != "token", found, key)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -117,13 +118,21 @@ func (a *app) moduleShow(cmd *cobra.Command, args []string, c *client) error {
 				continue
 			}
 			t.row()
-			t.row("TASK", "RETRIES", "PRIORITY", "TIMEOUT", "MEMORY", "DESCRIPTION")
+			t.row("TASK", "RETRIES", "PRIORITY", "TIMEOUT", "MEMORY", "FUEL", "RESET", "DESCRIPTION")
 			for _, def := range v.Definitions {
 				o := def.Options
-				t.row(def.Name, o.Retries, o.Priority, o.Timeout, sizeText(o.Memory), def.Description)
+				t.row(def.Name, o.Retries, o.Priority, o.Timeout, sizeText(o.Memory), fuelText(o.Fuel), o.Reset, def.Description)
 			}
 		}
 	})
+}
+
+// fuelText writes a limit of fuel, of which 0 is none.
+func fuelText(units int64) string {
+	if units == 0 {
+		return "unlimited"
+	}
+	return strconv.FormatInt(units, 10)
 }
 
 func names(v modules.Version) string {

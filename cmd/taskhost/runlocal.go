@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/argschema"
@@ -19,7 +20,7 @@ import (
 
 func (a *app) runCommand() *cobra.Command {
 	var argsText string
-	var attempt int
+	var run localRun
 	cmd := &cobra.Command{
 		Use:   "run FILE.wasm [TASK]",
 		Short: "Execute a task of a module once, without a server",
@@ -33,23 +34,66 @@ is the file's.`,
   taskhost run wordcount.wasm --args '{"text":"two words"}'`,
 		Args: args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if attempt < 1 {
-				return usagef("--attempt must be at least 1, is %d", attempt)
+			if run.attempt < 1 {
+				return usagef("--attempt must be at least 1, is %d", run.attempt)
 			}
-			input, err := a.readArgs(argsText)
-			if err != nil {
+			var err error
+			if run.input, err = a.readArgs(argsText); err != nil {
 				return err
 			}
-			return a.runLocal(cmd.Context(), args[0], args[1:], input, attempt)
+			run.file, run.name = args[0], args[1:]
+			return a.runLocal(cmd.Context(), &run)
 		},
 	}
 	cmd.Flags().StringVar(&argsText, "args", "", "arguments as JSON, @FILE to read them from a file, - from standard input")
-	cmd.Flags().IntVar(&attempt, "attempt", 1, "which attempt to tell the task that this is")
+	cmd.Flags().IntVar(&run.attempt, "attempt", 1, "which attempt to tell the task that this is")
+	run.flags(cmd.Flags())
 	return cmd
 }
 
-func (a *app) runLocal(ctx context.Context, file string, name []string, input []byte, attempt int) (err error) {
-	wasm, err := readModule(file)
+// localRun is what to run, and under which limits.
+type localRun struct {
+	file    string
+	name    []string // of the task, or nothing
+	input   []byte
+	attempt int
+
+	// Limits in place of the definition's, where they are not zero.
+	depth  int
+	fuel   int64
+	memory byteSize
+	fresh  bool
+}
+
+func (r *localRun) flags(flags *pflag.FlagSet) {
+	flags.IntVar(&r.depth, "depth", 0, "how deep calls may be nested (default the definition's)")
+	flags.Int64Var(&r.fuel, "fuel", 0, "units of fuel that it may use (default the definition's)")
+	flags.Var(&r.memory, "memory", "memory that it may use, such as 128MiB (default the definition's)")
+	flags.BoolVar(&r.fresh, "fresh", false, "ask for a new instance, as a definition with reset: fresh does")
+}
+
+// options are the definition's, with what was chosen for this run.
+func (r *localRun) options(options task.Options) (task.Options, error) {
+	if r.depth != 0 {
+		options.Depth = r.depth
+	}
+	if r.fuel != 0 {
+		options.Fuel = r.fuel
+	}
+	if r.memory != 0 {
+		options.Memory = int64(r.memory)
+	}
+	if r.fresh {
+		options.Reset = task.Fresh
+	}
+	if err := options.Validate(); err != nil {
+		return options, &usageError{err}
+	}
+	return options, nil
+}
+
+func (a *app) runLocal(ctx context.Context, run *localRun) (err error) {
+	wasm, err := readModule(run.file)
 	if err != nil {
 		return err
 	}
@@ -64,15 +108,20 @@ func (a *app) runLocal(ctx context.Context, file string, name []string, input []
 		return err
 	}
 	prepared := time.Since(prepareStarted)
-	def, err := definitionOf(ctx, engine, digest, file, name)
+	def, err := definitionOf(ctx, engine, digest, run)
 	if err != nil {
 		return err
 	}
-	if input, err = checkedArgs(def, input); err != nil {
+	options, err := run.options(def.Options)
+	if err != nil {
+		return err
+	}
+	input, err := checkedArgs(def, run.input)
+	if err != nil {
 		return err
 	}
 
-	timeout := def.Options.Timeout
+	timeout := options.Timeout
 	runCtx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("timeout: the task ran longer than %v", timeout))
 	defer cancel()
 	outcome := engine.Execute(runCtx, host.Attempt{
@@ -80,18 +129,18 @@ func (a *app) runLocal(ctx context.Context, file string, name []string, input []
 		Index:       def.Index,
 		TaskID:      "00000000-0000-7000-8000-000000000000",
 		Name:        def.Name,
-		Number:      attempt - 1,
-		MaxAttempts: def.Options.Retries + 1,
+		Number:      run.attempt - 1,
+		MaxAttempts: options.Retries + 1,
 		Input:       input,
 		InputType:   "application/json",
 		Deadline:    time.Now().Add(timeout),
-		Fresh:       def.Options.Reset == task.Fresh,
+		Fresh:       options.Reset == task.Fresh,
 		Limits: host.Limits{
-			Memory:   def.Options.Memory,
-			Output:   int(def.Options.ResultBytes),
-			LogTotal: int(def.Options.LogBytes),
-			Fuel:     def.Options.Fuel,
-			Depth:    def.Options.Depth,
+			Memory:   options.Memory,
+			Output:   int(options.ResultBytes),
+			LogTotal: int(options.LogBytes),
+			Fuel:     options.Fuel,
+			Depth:    options.Depth,
 		},
 	}, terminalCalls{a})
 	if _, err := a.stdout.Write(outcome.Output); err != nil {
@@ -113,14 +162,14 @@ func (a *app) runLocal(ctx context.Context, file string, name []string, input []
 
 // definitionOf is what to run: one of the definitions that a module declares, or
 // the command that it is, under the name that a push would most likely give it.
-func definitionOf(ctx context.Context, engine *host.Engine, digest, file string, name []string) (*task.Definition, error) {
+func definitionOf(ctx context.Context, engine *host.Engine, digest string, run *localRun) (*task.Definition, error) {
 	command, err := engine.IsCommand(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
 	if command {
-		name = append(name, strings.TrimSuffix(filepath.Base(file), ".wasm"))
-		def, err := modules.CommandDefinition(name[0], task.Ceilings{})
+		name := append(run.name, strings.TrimSuffix(filepath.Base(run.file), ".wasm"))[0]
+		def, err := modules.CommandDefinition(name, task.Ceilings{})
 		return &def, err
 	}
 	manifest, err := engine.Describe(ctx, digest)
@@ -131,7 +180,7 @@ func definitionOf(ctx context.Context, engine *host.Engine, digest, file string,
 	if err != nil {
 		return nil, err
 	}
-	return choose(definitions, name)
+	return choose(definitions, run.name)
 }
 
 func choose(definitions []task.Definition, name []string) (*task.Definition, error) {

@@ -59,6 +59,7 @@ func serverFlags(cmd *cobra.Command) {
 	settingFlag(flags, "max-concurrent-tasks", "Go functions of executor async that run at once (default 10000)")
 	settingFlag(flags, "max-sync-threads", "Go functions of executor thread that run at once (default processors + 4, at most 32)")
 	settingFlag(flags, "shutdown-timeout", "how long tasks may finish after a signal to stop (default 30s)")
+	limitFlags(cmd)
 }
 
 // requestGrace is how long requests in progress may take once the server stops.
@@ -114,7 +115,7 @@ func startServer(ctx context.Context, s *settings, logger *slog.Logger) (_ *serv
 		token:  token,
 		grace:  s.ShutdownTimeout,
 		served: make(chan error, 1),
-		http:   newHTTPServer(host, logger),
+		http:   newHTTPServer(host, s, logger),
 	}
 	if srv.withdraw, err = announceServer(s.DataDir, serverAddress{URL: srv.url, PID: os.Getpid()}); err != nil {
 		return nil, err
@@ -124,12 +125,12 @@ func startServer(ctx context.Context, s *settings, logger *slog.Logger) (_ *serv
 	return srv, nil
 }
 
-func newHTTPServer(host *taskhost.Host, logger *slog.Logger) *http.Server {
+func newHTTPServer(host *taskhost.Host, s *settings, logger *slog.Logger) *http.Server {
 	stopping := make(chan struct{})
 	server := &http.Server{
 		Handler: httpapi.New(httpapi.Config{
 			Tasks: host, Modules: host.Modules(), Auth: host, Health: host,
-			Stopping: stopping, Logger: logger, Version: taskhost.Version(),
+			Stopping: stopping, MaxArgsBytes: int64(s.Limits.Arguments), Logger: logger, Version: taskhost.Version(),
 		}),
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 5 * time.Second,

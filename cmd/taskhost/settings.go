@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -41,6 +42,7 @@ const (
 type settings struct {
 	Database           string        `koanf:"database"`
 	DataDir            string        `koanf:"data_dir"`
+	Limits             limitSettings `koanf:"limits"`
 	Listen             string        `koanf:"listen"`
 	LogFormat          string        `koanf:"log_format"`
 	LogLevel           string        `koanf:"log_level"`
@@ -61,7 +63,7 @@ type settings struct {
 // defaults returns every key there is. A zero stands for the default of
 // taskhost.Config.
 func defaults(getenv func(string) string) map[string]any {
-	return map[string]any{
+	all := map[string]any{
 		"database":             "",
 		"data_dir":             stateDir(getenv),
 		"listen":               "127.0.0.1:7420",
@@ -77,6 +79,8 @@ func defaults(getenv func(string) string) map[string]any {
 		"shutdown_timeout":     "30s",
 		"token":                "",
 	}
+	maps.Copy(all, limitDefaults())
+	return all
 }
 
 // stateDir is where programs keep state on this system.
@@ -116,7 +120,7 @@ func loadSettings(flags *pflag.FlagSet, environ []string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	fromEnv, err := envLayer(environ)
+	fromEnv, err := envLayer(environ, known)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +146,7 @@ func loadSettings(flags *pflag.FlagSet, environ []string) (*settings, error) {
 	}
 	s := &settings{origins: origins}
 	if err := merged.UnmarshalWithConf("", s, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		DecodeHook:       durationHook,
+		DecodeHook:       mapstructure.ComposeDecodeHookFunc(durationHook, sizeHook),
 		WeaklyTypedInput: true,
 		Result:           s,
 		TagName:          "koanf",
@@ -176,6 +180,17 @@ func lookup(environ []string) func(string) string {
 	}
 }
 
+// settingKey is the key of a setting whose name was written without dots, as those of
+// variables and flags are.
+func settingKey(name string, known map[string]any) string {
+	for key := range known {
+		if strings.ReplaceAll(key, ".", "_") == name {
+			return key
+		}
+	}
+	return name
+}
+
 // fileLayer reads the file that --config names, or the one in the current
 // directory if there is one.
 func fileLayer(flags *pflag.FlagSet) ([]layer, error) {
@@ -196,7 +211,7 @@ func fileLayer(flags *pflag.FlagSet) ([]layer, error) {
 	return []layer{{path, values}}, nil
 }
 
-func envLayer(environ []string) (layer, error) {
+func envLayer(environ []string, known map[string]any) (layer, error) {
 	values := koanf.New(".")
 	err := values.Load(env.Provider(".", env.Opt{
 		Prefix:      envPrefix,
@@ -205,7 +220,7 @@ func envLayer(environ []string) (layer, error) {
 			if strings.HasPrefix(key, envTests) || kubernetes.MatchString(key) {
 				return "", nil
 			}
-			return strings.ToLower(strings.TrimPrefix(key, envPrefix)), value
+			return settingKey(strings.ToLower(strings.TrimPrefix(key, envPrefix)), known), value
 		},
 	}), nil)
 	return layer{originEnv, values}, err
@@ -215,7 +230,7 @@ func envLayer(environ []string) (layer, error) {
 func flagLayer(flags *pflag.FlagSet, known map[string]any) (layer, error) {
 	values := koanf.New(".")
 	err := values.Load(posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
-		key := strings.ReplaceAll(f.Name, "-", "_")
+		key := settingKey(strings.ReplaceAll(f.Name, "-", "_"), known)
 		if _, ok := known[key]; !ok || !f.Changed {
 			return "", nil
 		}
@@ -236,6 +251,9 @@ func (s *settings) validate() error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		return usagef("log-level must be debug, info, warn or error, is %q", s.LogLevel)
+	}
+	if err := s.Limits.ceilings().Validate(); err != nil {
+		return &usageError{err}
 	}
 	return s.validateDatabase()
 }
