@@ -50,6 +50,12 @@ func documentSettings(version string) huma.Config {
 func completeTask(registry huma.Registry) {
 	properties := registry.Map()["Task"].Properties
 	properties["timeout"] = &huma.Schema{Type: huma.TypeNumber, Description: "Bounds one attempt, in seconds."}
+	properties["queue_wait"] = &huma.Schema{Type: huma.TypeNumber, Description: "Seconds for which the task was due and waited for a slot, before those of its attempts that have started."}
+	properties["run_time"] = &huma.Schema{Type: huma.TypeNumber, Description: "Seconds for which its attempts ran, those that have ended."}
+	properties["total_time"] = &huma.Schema{
+		Type: huma.TypeNumber, Nullable: true,
+		Description: "Seconds from when the task was first due to its end: its queue wait, its run time and the waits before retries; null until then.",
+	}
 	properties["duration"] = &huma.Schema{
 		Type: huma.TypeNumber, Nullable: true,
 		Description: "Seconds from the start of the first attempt to the end; null until then.",

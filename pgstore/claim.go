@@ -42,7 +42,9 @@ WITH due AS MATERIALIZED (
         lease = t.lease + 1,
         node = $4,
         started_at = coalesce(t.started_at, greatest(now(), t.created_at)),
-        attempt_started_at = greatest(now(), t.created_at)
+        attempt_started_at = greatest(now(), t.created_at),
+        queue_wait = t.queue_wait + ` + waited + `,
+        attempt_wait = ` + waited + `
     FROM ticket
     WHERE t.id = ticket.task_id AND t.ticket = ticket.id
     RETURNING ` + taskColumns + `, t.attempt_started_at, t.lease, t.definition_index, t.args, t.args_type, t.memory, coalesce(t.limits, '') AS limits,
@@ -50,6 +52,11 @@ WITH due AS MATERIALIZED (
         ticket.id AS ticket_id, ticket.kind, ticket.priority AS ticket_priority, ticket.created_at AS ticket_created_at, ticket.scheduled_at
 )
 SELECT * FROM started ORDER BY ticket_priority, scheduled_at, ticket_id`
+
+// waited is how long a task has been due that is claimed now, in microseconds. One
+// that was given back keeps its place in the queue, and is due since it was given
+// back.
+const waited = "greatest((extract(epoch FROM greatest(now(), t.created_at) - greatest(t.due_at, t.released_at)) * 1000000)::bigint, 0)"
 
 // How a ticket names its task. To check that each does takes a tenth of a claim's
 // time, so it is done only once one was found that does not: somebody else has put it

@@ -24,10 +24,10 @@ const finishText = `
 WITH ended AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::boolean[], $7::bigint[],
         $8::bytea[], $9::text[], $10::text[], $11::text[], $12::text[],
-        $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[])
+        $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::boolean[])
         AS e (id, lease, attempt, status, outcome, give_back, wait,
             result, result_type, error, cause, trace,
-            elapsed, sandbox, cpu, fuel, peak_memory)
+            elapsed, sandbox, cpu, fuel, peak_memory, pooled)
 ), moved AS (
     UPDATE {schema}.task t SET
         status = e.status,
@@ -39,6 +39,8 @@ WITH ended AS (
         attempt = t.attempt - e.give_back::integer,
         crashes = t.crashes + (e.cause IS NOT DISTINCT FROM 'crashed')::integer,
         ended_at = CASE WHEN e.status <> 'pending' THEN greatest(now(), t.attempt_started_at) END,
+        released_at = CASE WHEN e.status = 'pending' THEN greatest(now(), t.attempt_started_at) END,
+        run_time = t.run_time + (extract(epoch FROM greatest(now(), t.attempt_started_at) - t.attempt_started_at) * 1000000)::bigint,
         due_at = CASE WHEN e.status = 'pending' AND NOT (e.give_back AND e.wait = 0) THEN now() + e.wait * interval '1 microsecond' ELSE t.due_at END,
         result = e.result,
         result_type = e.result_type,
@@ -47,14 +49,14 @@ WITH ended AS (
         trace = e.trace
     FROM ended e
     WHERE t.id = e.id AND t.lease = e.lease
-    RETURNING t.id, t.name, t.executor, t.priority, t.ticket, t.due_at, t.node, t.attempt_started_at, t.status,
-        e.lease, e.attempt, e.outcome, e.error, e.cause, e.trace, e.elapsed, e.sandbox, e.cpu, e.fuel, e.peak_memory
+    RETURNING t.id, t.name, t.executor, t.priority, t.ticket, t.due_at, t.node, t.attempt_started_at, t.attempt_wait, t.status,
+        e.lease, e.attempt, e.outcome, e.error, e.cause, e.trace, e.elapsed, e.sandbox, e.cpu, e.fuel, e.peak_memory, e.pooled
 ), attempt AS (
     INSERT INTO {schema}.attempt (
-        task_id, lease, attempt, node, started_at, ended_at, elapsed,
-        outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory)
-    SELECT id, lease, attempt, node, attempt_started_at, greatest(now(), attempt_started_at), elapsed,
-        outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory
+        task_id, lease, attempt, node, started_at, ended_at, queue_wait, elapsed,
+        outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled)
+    SELECT id, lease, attempt, node, attempt_started_at, greatest(now(), attempt_started_at), attempt_wait, elapsed,
+        outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled
     FROM moved
 ), ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
@@ -121,6 +123,7 @@ func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, 
 	results, resultTypes := make([][]byte, n), make([]*string, n)
 	errs, causes, traces := make([]*string, n), make([]*string, n), make([]*string, n)
 	elapsed, sandboxes, cpus, fuels, peaks := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	pooled := make([]bool, n)
 	for i, end := range ends {
 		failure := end.Failure
 		if failure == nil {
@@ -131,10 +134,10 @@ func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, 
 		results[i], resultTypes[i] = end.Result, nullable(end.ResultType)
 		errs[i], causes[i], traces[i] = nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace)
 		elapsed[i], sandboxes[i], cpus[i] = end.Elapsed.Microseconds(), end.Usage.Sandbox.Microseconds(), end.Usage.CPU.Microseconds()
-		fuels[i], peaks[i] = end.Usage.Fuel, end.Usage.PeakMemory
+		fuels[i], peaks[i], pooled[i] = end.Usage.Fuel, end.Usage.PeakMemory, end.Usage.Pooled
 	}
 	rows, err := db.Query(ctx, s.sql.finish, s.hot, ids, leases, attempts, statuses, outcomes, giveBacks, waits,
-		results, resultTypes, errs, causes, traces, elapsed, sandboxes, cpus, fuels, peaks)
+		results, resultTypes, errs, causes, traces, elapsed, sandboxes, cpus, fuels, peaks, pooled)
 	if err != nil {
 		return err
 	}

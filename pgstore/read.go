@@ -16,7 +16,7 @@ import (
 // scanTask.
 const taskColumns = `t.id, t.name, t.status, t.executor, t.module, t.module_version, t.module_digest,
     t.priority, t.tags, t.source, t.created_at, t.run_at, t.due_at, t.started_at, t.ended_at,
-    t.attempt, t.max_attempts, t.timeout, t.requeue_on_interrupt, t.crashes,
+    t.queue_wait, t.run_time, t.attempt, t.max_attempts, t.timeout, t.requeue_on_interrupt, t.crashes,
     t.error, t.cause, t.trace, t.result_type, coalesce(length(t.result), 0) AS result_bytes, length(t.args) AS args_bytes,
     t.node, t.idempotency_key, t.retried_from, t.resolved_by`
 
@@ -31,14 +31,14 @@ func scanTask(row pgx.CollectableRow, t *task.Task, more ...any) error {
 		source                  string
 		tags                    []byte
 		dueAt                   time.Time
-		timeout                 int64
+		timeout, waited, ran    int64
 
 		errText, cause, trace, resultType, node, key *string
 	)
 	err := row.Scan(append([]any{
 		&id, &t.Name, &status, &executor, &module, &version, &digest,
 		&t.Priority, &tags, &source, &t.CreatedAt, &t.RunAt, &dueAt, &t.StartedAt, &t.EndedAt,
-		&t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
+		&waited, &ran, &t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
 		&errText, &cause, &trace, &resultType, &t.ResultBytes, &t.ArgsBytes,
 		&node, &key, &retriedFrom, &resolvedBy,
 	}, more...)...)
@@ -58,6 +58,7 @@ func scanTask(row pgx.CollectableRow, t *task.Task, more ...any) error {
 		t.NextAttemptAt = &dueAt
 	}
 	t.Timeout = time.Duration(timeout) * time.Microsecond
+	t.QueueWait, t.RunTime = time.Duration(waited)*time.Microsecond, time.Duration(ran)*time.Microsecond
 	t.Error, t.Cause, t.Trace = value(errText), task.Cause(value(cause)), value(trace)
 	t.ResultType, t.Node, t.IdempotencyKey = value(resultType), value(node), value(key)
 	t.RetriedFrom, t.ResolvedBy = rawID(retriedFrom), rawID(resolvedBy)

@@ -31,6 +31,10 @@ const anyDueSQL = `SELECT EXISTS (SELECT 1 FROM river_job WHERE ` + due + `)`
 
 const takeSQL = "DELETE FROM river_job WHERE id IN (SELECT value FROM json_each(?))"
 
+// waited is how long a task has been due that is claimed at ?2. One that was given
+// back keeps its place in the queue, and is due since it was given back.
+const waited = "max(?2 - max(due_at, coalesce(released_at, due_at)), 0)"
+
 const claimSQL = `
 UPDATE task SET
     status = 'running',
@@ -39,7 +43,9 @@ UPDATE task SET
     ticket = NULL,
     node = ?1,
     started_at = coalesce(started_at, ?2),
-    attempt_started_at = ?2
+    attempt_started_at = ?2,
+    queue_wait = queue_wait + ` + waited + `,
+    attempt_wait = ` + waited + `
 WHERE rowid IN (SELECT value FROM json_each(?3))
 RETURNING ` + taskColumns + `, rowid, lease, definition_index, args, args_type, memory, coalesce(limits, ''), retry_delay, retry_backoff, retry_max_delay`
 

@@ -14,8 +14,8 @@ import (
 // here too, so that an end whose reply was lost cannot end the next attempt.
 const (
 	endTaskHead = `
-WITH ending (id, lease, status, give_back, crashes, ended_at, due_at, ticket, result, result_type, error, cause, trace) AS (VALUES `
-	endTaskRow  = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+WITH ending (id, lease, status, give_back, crashes, ended_at, released_at, due_at, ticket, result, result_type, error, cause, trace) AS (VALUES `
+	endTaskRow  = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	endTaskTail = `)
 UPDATE task SET
     status = ending.status,
@@ -24,6 +24,8 @@ UPDATE task SET
     attempt = attempt - ending.give_back,
     crashes = task.crashes + ending.crashes,
     ended_at = ending.ended_at,
+    released_at = ending.released_at,
+    run_time = run_time + max(coalesce(ending.ended_at, ending.released_at) - attempt_started_at, 0),
     due_at = coalesce(ending.due_at, task.due_at),
     result = ending.result,
     result_type = ending.result_type,
@@ -32,7 +34,7 @@ UPDATE task SET
     trace = ending.trace
 FROM ending
 WHERE task.id = ending.id AND task.lease = ending.lease AND task.status = 'running'
-RETURNING id, lease - 1, name, executor, priority, due_at, node, attempt_started_at`
+RETURNING id, lease - 1, name, executor, priority, due_at, node, attempt_started_at, attempt_wait`
 
 	endTaskSQL = endTaskHead + endTaskRow + endTaskTail
 )
@@ -40,10 +42,10 @@ RETURNING id, lease - 1, name, executor, priority, due_at, node, attempt_started
 const (
 	insertAttemptHead = `
 INSERT INTO attempt (
-    task_id, lease, attempt, node, started_at, ended_at, elapsed,
-    outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory
+    task_id, lease, attempt, node, started_at, ended_at, queue_wait, elapsed,
+    outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled
 ) VALUES `
-	insertAttemptRow = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertAttemptRow = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	insertAttemptSQL = insertAttemptHead + insertAttemptRow
 )
 
@@ -71,6 +73,7 @@ type ending struct {
 	due       int64
 	node      string
 	startedAt int64
+	waited    int64
 }
 
 // Finish implements [riverstore.Attempts].
@@ -148,7 +151,7 @@ func (w *session) numberTickets(ctx context.Context, endings []*ending) error {
 func (w *session) endTasks(ctx context.Context, endings []*ending, at time.Time) error {
 	write := func(text string) func([]*ending) error {
 		return func(endings []*ending) error {
-			args := make([]any, 0, 13*len(endings))
+			args := make([]any, 0, 14*len(endings))
 			for _, e := range endings {
 				args = e.appendTo(args, at)
 			}
@@ -168,7 +171,7 @@ func (w *session) endSome(ctx context.Context, endings []*ending, text string, a
 		var row ending
 		var raw sql.RawBytes
 		var lease int64
-		if err := rows.Scan(&raw, &lease, &row.name, &row.executor, &row.priority, &row.due, &row.node, &row.startedAt); err != nil {
+		if err := rows.Scan(&raw, &lease, &row.name, &row.executor, &row.priority, &row.due, &row.node, &row.startedAt, &row.waited); err != nil {
 			return err
 		}
 		id := toID(raw)
@@ -187,13 +190,16 @@ func (w *session) endSome(ctx context.Context, endings []*ending, text string, a
 func (e *ending) appendTo(args []any, at time.Time) []any {
 	failure := e.failure()
 	var giveBack, crashes int
-	var endedAt, dueAt, ticket any
+	var endedAt, releasedAt, dueAt, ticket any
 	switch {
 	case e.Status.Terminal():
 		endedAt = micros(at)
 	case e.GiveBack && e.Wait == 0: // due_at stays: the task keeps its place
 	default:
 		dueAt = micros(at.Add(e.Wait))
+	}
+	if !e.Status.Terminal() {
+		releasedAt = micros(at)
 	}
 	if e.GiveBack {
 		giveBack = 1
@@ -205,7 +211,7 @@ func (e *ending) appendTo(args []any, at time.Time) []any {
 		crashes = 1
 	}
 	return append(args,
-		e.ID[:], e.Lease, string(e.Status), giveBack, crashes, endedAt, dueAt, ticket,
+		e.ID[:], e.Lease, string(e.Status), giveBack, crashes, endedAt, releasedAt, dueAt, ticket,
 		e.Result, nullable(e.ResultType), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace))
 }
 
@@ -220,13 +226,13 @@ func (e *ending) failure() *task.Failure {
 func (w *session) insertAttempts(ctx context.Context, endings []*ending, at time.Time) error {
 	write := func(text string) func([]*ending) error {
 		return func(endings []*ending) error {
-			args := make([]any, 0, 15*len(endings))
+			args := make([]any, 0, 17*len(endings))
 			for _, e := range endings {
 				failure := e.failure()
 				args = append(args,
-					e.ID[:], e.Lease, e.Attempt, e.node, e.startedAt, micros(at), e.Elapsed.Microseconds(),
+					e.ID[:], e.Lease, e.Attempt, e.node, e.startedAt, micros(at), e.waited, e.Elapsed.Microseconds(),
 					string(e.Outcome), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace),
-					e.Usage.Sandbox.Microseconds(), e.Usage.CPU.Microseconds(), e.Usage.Fuel, e.Usage.PeakMemory)
+					e.Usage.Sandbox.Microseconds(), e.Usage.CPU.Microseconds(), e.Usage.Fuel, e.Usage.PeakMemory, e.Usage.Pooled)
 			}
 			_, err := w.ExecContext(ctx, text, args...)
 			return err

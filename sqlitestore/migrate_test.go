@@ -121,6 +121,12 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 		"ALTER TABLE task DROP COLUMN ticket",
 		"ALTER TABLE node DROP COLUMN functions",
 		"ALTER TABLE task DROP COLUMN limits",
+		"ALTER TABLE task DROP COLUMN queue_wait",
+		"ALTER TABLE task DROP COLUMN run_time",
+		"ALTER TABLE task DROP COLUMN attempt_wait",
+		"ALTER TABLE task DROP COLUMN released_at",
+		"ALTER TABLE attempt DROP COLUMN queue_wait",
+		"ALTER TABLE attempt DROP COLUMN pooled",
 		"DELETE FROM taskhost_migration WHERE version > 1",
 	} {
 		_, err := db.ExecContext(t.Context(), statement)

@@ -15,7 +15,7 @@ import (
 // taskColumns are those of a task.Task, in the order of scanTask.
 const taskColumns = `id, name, status, executor, module, module_version, module_digest,
     priority, tags, source, created_at, run_at, due_at, started_at, ended_at,
-    attempt, max_attempts, timeout, requeue_on_interrupt, crashes,
+    queue_wait, run_time, attempt, max_attempts, timeout, requeue_on_interrupt, crashes,
     error, cause, trace, result_type, coalesce(length(result), 0), length(args),
     node, idempotency_key, retried_from, resolved_by`
 
@@ -28,12 +28,12 @@ func scanTask(row scanner, t *task.Task, more ...any) error {
 		module, digest, errText, cause, trace, resultType, node, idempotencyKey sql.NullString
 		version, startedAt, endedAt                                             sql.NullInt64
 		tags                                                                    string
-		createdAt, runAt, dueAt, timeout                                        int64
+		createdAt, runAt, dueAt, timeout, waited, ran                           int64
 	)
 	err := row.Scan(append([]any{
 		&id, &t.Name, &t.Status, &t.Executor, &module, &version, &digest,
 		&t.Priority, &tags, &t.Source, &createdAt, &runAt, &dueAt, &startedAt, &endedAt,
-		&t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
+		&waited, &ran, &t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
 		&errText, &cause, &trace, &resultType, &t.ResultBytes, &t.ArgsBytes,
 		&node, &idempotencyKey, &retriedFrom, &resolvedBy,
 	}, more...)...)
@@ -54,6 +54,7 @@ func scanTask(row scanner, t *task.Task, more ...any) error {
 	}
 	t.StartedAt, t.EndedAt = fromNullMicros(startedAt), fromNullMicros(endedAt)
 	t.Timeout = time.Duration(timeout) * time.Microsecond
+	t.QueueWait, t.RunTime = time.Duration(waited)*time.Microsecond, time.Duration(ran)*time.Microsecond
 	t.Error, t.Cause, t.Trace = errText.String, task.Cause(cause.String), trace.String
 	t.ResultType, t.Node, t.IdempotencyKey = resultType.String, node.String, idempotencyKey.String
 	t.RetriedFrom, t.ResolvedBy = optionalID(retriedFrom), optionalID(resolvedBy)

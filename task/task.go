@@ -2,7 +2,6 @@ package task
 
 import (
 	"encoding/json"
-	"math"
 	"time"
 )
 
@@ -36,6 +35,11 @@ type Task struct {
 	// StartedAt is when the first attempt started.
 	StartedAt *time.Time `json:"start_time"`
 	EndedAt   *time.Time `json:"end_time"`
+	// QueueWait is how long the task was due and waited for a slot, before all of
+	// its attempts that have started. RunTime is how long its attempts ran that have
+	// ended. In JSON: seconds.
+	QueueWait time.Duration `json:"-"`
+	RunTime   time.Duration `json:"-"`
 
 	// Attempt is the number of the current or last attempt, 0 before the first.
 	Attempt     int `json:"attempt"`
@@ -89,6 +93,15 @@ func (t Task) Duration() time.Duration {
 	return t.EndedAt.Sub(*t.StartedAt)
 }
 
+// Total is the time from when the task was first due to its end: its queue wait,
+// its run time, and the waits before retries. It is 0 until the task has ended.
+func (t Task) Total() time.Duration {
+	if t.EndedAt == nil {
+		return 0
+	}
+	return max(t.EndedAt.Sub(t.RunAt), 0) // it may have been cancelled before
+}
+
 // plainTask is Task without its methods, so that MarshalJSON does not call
 // itself.
 type plainTask Task
@@ -98,19 +111,30 @@ type taskJSON struct {
 	plainTask
 
 	TimeoutSeconds float64  `json:"timeout"`
+	QueueWait      float64  `json:"queue_wait"`
+	RunTime        float64  `json:"run_time"`
+	Total          *float64 `json:"total_time"`
 	Duration       *float64 `json:"duration"`
 	RetriesUsed    int      `json:"retries_used"`
 }
 
-// MarshalJSON adds timeout, duration and retries_used.
+// MarshalJSON adds durations and retries_used.
 func (t Task) MarshalJSON() ([]byte, error) {
-	out := taskJSON{plainTask: plainTask(t), TimeoutSeconds: t.Timeout.Seconds(), RetriesUsed: t.RetriesUsed()}
+	out := taskJSON{
+		plainTask:      plainTask(t),
+		TimeoutSeconds: t.Timeout.Seconds(),
+		QueueWait:      t.QueueWait.Seconds(),
+		RunTime:        t.RunTime.Seconds(),
+		RetriesUsed:    t.RetriesUsed(),
+	}
 	if out.Tags == nil {
 		out.Tags = map[string]string{}
 	}
+	if t.EndedAt != nil {
+		out.Total = new(t.Total().Seconds())
+	}
 	if t.StartedAt != nil && t.EndedAt != nil {
-		seconds := t.Duration().Seconds()
-		out.Duration = &seconds
+		out.Duration = new(t.Duration().Seconds())
 	}
 	return json.Marshal(out)
 }
@@ -123,7 +147,7 @@ func (t *Task) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*t = Task(in.plainTask)
-	t.Timeout = time.Duration(math.Round(in.TimeoutSeconds * float64(time.Second)))
+	t.Timeout, t.QueueWait, t.RunTime = seconds(in.TimeoutSeconds), seconds(in.QueueWait), seconds(in.RunTime)
 	return nil
 }
 

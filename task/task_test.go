@@ -28,6 +28,7 @@ func fullTask(t *testing.T) *task.Task {
 		Attempt: 3, MaxAttempts: 4, Timeout: 1500 * time.Millisecond, RequeueOnInterrupt: true, Crashes: 1,
 		Error: "it <failed>", Cause: task.CauseTrap, Trace: "here",
 		ResultType: "image/png", ResultBytes: 10, ArgsBytes: 20,
+		QueueWait: 250 * time.Millisecond, RunTime: 1234567 * time.Microsecond,
 		Node: "node-1", IdempotencyKey: "key", RetriedFrom: &other, ResolvedBy: &other,
 	}
 }
@@ -43,7 +44,7 @@ func TestTaskJSONIsExactly(t *testing.T) {
 		`"error":"it \u003cfailed\u003e","cause":"trap","stacktrace":"here",`+
 		`"result_type":"image/png","result_bytes":10,"args_bytes":20,"node":"node-1","idempotency_key":"key",`+
 		`"retried_from":"00000000-0000-0000-0000-000000000001","resolved_by":"00000000-0000-0000-0000-000000000001",`+
-		`"timeout":1.5,"duration":2,"retries_used":2}`, string(text))
+		`"timeout":1.5,"queue_wait":0.25,"run_time":1.234567,"total_time":4,"duration":2,"retries_used":2}`, string(text))
 }
 
 func TestTaskJSONOfAWaitingTaskIsExactly(t *testing.T) {
@@ -57,7 +58,7 @@ func TestTaskJSONOfAWaitingTaskIsExactly(t *testing.T) {
 		`"priority":5,"tags":{},"source":"manual",`+
 		`"created_at":"2026-01-02T03:04:05Z","run_at":"2026-01-02T03:04:05Z","next_attempt_at":"2026-01-02T03:04:05Z",`+
 		`"start_time":null,"end_time":null,"attempt":0,"max_attempts":1,"requeue_on_interrupt":false,"crashes":0,`+
-		`"result_bytes":0,"args_bytes":0,"timeout":60,"duration":null,"retries_used":0}`, string(text))
+		`"result_bytes":0,"args_bytes":0,"timeout":60,"queue_wait":0,"run_time":0,"total_time":null,"duration":null,"retries_used":0}`, string(text))
 }
 
 func TestTaskJSONRoundTrip(t *testing.T) {
@@ -108,6 +109,14 @@ func TestTaskDuration(t *testing.T) {
 	require.Zero(t, (&task.Task{StartedAt: &at}).Duration(), "it has not ended")
 	require.Zero(t, (&task.Task{EndedAt: &at}).Duration(), "it never started")
 	require.Equal(t, time.Second, (&task.Task{StartedAt: &at, EndedAt: &later}).Duration())
+}
+
+func TestTaskTotal(t *testing.T) {
+	at := time.Unix(100, 0)
+	later, earlier := at.Add(time.Second), at.Add(-time.Second)
+	require.Zero(t, (&task.Task{RunAt: at}).Total(), "it has not ended")
+	require.Equal(t, time.Second, (&task.Task{RunAt: at, EndedAt: &later}).Total())
+	require.Zero(t, (&task.Task{RunAt: at, EndedAt: &earlier}).Total(), "it ended before it was due")
 }
 
 func TestTaskRetriesUsed(t *testing.T) {

@@ -75,6 +75,7 @@ type attemptRow struct {
 	cause            task.Cause
 	message          string
 	startedAt, ended int64
+	waited           int64
 }
 
 // attempts reads the ended attempts of every task, in order.
@@ -82,7 +83,7 @@ func (w *world) attempts(ctx context.Context) map[task.ID][]attemptRow {
 	w.Helper()
 	rows, err := w.DB.QueryContext(ctx, `
 		SELECT task_id, lease, attempt, node, outcome, coalesce(cause, ''), coalesce(error, ''), `+
-		w.Micros("started_at")+", "+w.Micros("ended_at")+`
+		w.Micros("started_at")+", "+w.Micros("ended_at")+`, queue_wait
 		FROM attempt ORDER BY task_id, lease`)
 	require.NoError(w, err)
 	defer rows.Close()
@@ -90,7 +91,7 @@ func (w *world) attempts(ctx context.Context) map[task.ID][]attemptRow {
 	for rows.Next() {
 		var id storedID
 		var row attemptRow
-		require.NoError(w, rows.Scan(&id, &row.lease, &row.number, &row.node, &row.outcome, &row.cause, &row.message, &row.startedAt, &row.ended))
+		require.NoError(w, rows.Scan(&id, &row.lease, &row.number, &row.node, &row.outcome, &row.cause, &row.message, &row.startedAt, &row.ended, &row.waited))
 		all[task.ID(id)] = append(all[task.ID(id)], row)
 	}
 	require.NoError(w, rows.Err())
@@ -115,7 +116,7 @@ func (w *world) ended(id task.ID) []string {
 type taskRow struct {
 	status                                task.Status
 	attempt                               int
-	lease, crashes                        int64
+	lease, crashes, waited, ran           int64
 	created, runAt, dueAt, started, ended sql.NullInt64
 	named, ticket                         int // its column names a ticket; that ticket is there
 }
@@ -124,7 +125,7 @@ type taskRow struct {
 func (w *world) checkRows() {
 	ctx := context.WithoutCancel(w.Context())
 	rows, err := w.DB.QueryContext(ctx, `
-		SELECT id, status, attempt, lease, crashes, `+w.Micros("created_at")+", "+w.Micros("run_at")+", "+
+		SELECT id, status, attempt, lease, crashes, queue_wait, run_time, `+w.Micros("created_at")+", "+w.Micros("run_at")+", "+
 		w.Micros("due_at")+", "+w.Micros("started_at")+", "+w.Micros("ended_at")+`,
 			CASE WHEN ticket IS NULL THEN 0 ELSE 1 END,
 			CASE WHEN EXISTS (SELECT 1 FROM river_job j WHERE j.id = task.ticket) THEN 1 ELSE 0 END
@@ -136,7 +137,7 @@ func (w *world) checkRows() {
 	for rows.Next() {
 		var id storedID
 		var row taskRow
-		require.NoError(w, rows.Scan(&id, &row.status, &row.attempt, &row.lease, &row.crashes,
+		require.NoError(w, rows.Scan(&id, &row.status, &row.attempt, &row.lease, &row.crashes, &row.waited, &row.ran,
 			&row.created, &row.runAt, &row.dueAt, &row.started, &row.ended, &row.named, &row.ticket))
 		tickets += row.ticket
 		for _, problem := range row.problems(attempts[task.ID(id)], w.leapt[task.ID(id)]) {
@@ -171,12 +172,16 @@ func (r *taskRow) problems(attempts []attemptRow, leapt int64) (found []string) 
 
 	// An attempt that was given back is done again under its number.
 	used, last := 0, max(r.created.Int64, r.runAt.Int64)
+	var waited, ran int64
 	expect(r.created.Int64 <= r.runAt.Int64, "it was due before it was created: %d < %d", r.runAt.Int64, r.created.Int64)
 	expect(r.runAt.Int64 <= r.dueAt.Int64, "its place is before its first: %d < %d", r.dueAt.Int64, r.runAt.Int64)
 	for i, a := range attempts {
 		expect(a.number == used+1, "attempt %d follows %d that count", a.number, used)
 		expect(last <= a.startedAt, "attempt %d started at %d, before %d", a.number, a.startedAt, last)
 		expect(a.startedAt <= a.ended, "attempt %d ended before it started", a.number)
+		expect(a.waited >= 0 && a.waited <= a.startedAt-last, "attempt %d waited for %d, and came %d after what was before", a.number, a.waited, a.startedAt-last)
+		expect(i > 0 || a.waited == a.startedAt-last, "its first attempt waited for %d, and it had been due for %d", a.waited, a.startedAt-last)
+		waited, ran = waited+a.waited, ran+a.ended-a.startedAt
 		last = a.ended
 		final := i == len(attempts)-1 && r.status.Terminal()
 		if final || a.outcome != task.Interrupted {
@@ -191,6 +196,8 @@ func (r *taskRow) problems(attempts []attemptRow, leapt int64) (found []string) 
 			expect(a.outcome == r.status || a.outcome == task.Interrupted && a.cause == task.CauseCrashed, "its last attempt ended as %s", a.outcome)
 		}
 	}
+	expect(r.waited == waited, "it waited for %d, and its attempts for %d", r.waited, waited)
+	expect(r.ran == ran, "it ran for %d, and its attempts for %d", r.ran, ran)
 	expect(r.attempt == used, "it says attempt %d, and %d count", r.attempt, used)
 	return found
 }

@@ -36,6 +36,7 @@ type Reader interface {
 	Task(ctx context.Context, id task.ID) (*task.Task, error)
 	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
 	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
+	Attempts(ctx context.Context, id task.ID) ([]task.Attempt, error)
 	Await(ctx context.Context, id task.ID) error
 }
 
@@ -111,6 +112,7 @@ func Run(t *testing.T, b Backend) {
 		{"enqueue", enqueueProperties},
 		{"times", timeProperties},
 		{"attempts", attemptProperties},
+		{"figures", figureProperties},
 		{"limits", limitProperties},
 		{"priority", priorityProperties},
 		{"idempotency", idempotencyProperties},
