@@ -233,6 +233,14 @@ func (h *Host) Logs(ctx context.Context, id task.ID, after int64, limit int) ([]
 	return entries, h.orStopped(err)
 }
 
+// Attempts lists the attempts of a task in order, with what each used: those that
+// have ended, and the one that runs. It returns task.ErrNotFound where there is no
+// such task.
+func (h *Host) Attempts(ctx context.Context, id task.ID) ([]task.Attempt, error) {
+	attempts, err := h.store.Attempts(ctx, id)
+	return attempts, h.orStopped(err)
+}
+
 // Await returns when a task has ended, well or not, on this node or another. It
 // returns task.ErrNotFound where there is no such task, and the reason for which
 // ctx ended where that comes first.

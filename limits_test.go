@@ -34,6 +34,18 @@ func TestFuelOfADefinition(t *testing.T) {
 	require.Equal(t, task.Failed, got.Status)
 	require.Equal(t, task.CauseLimit, got.Cause)
 	require.Equal(t, "limit fuel: the guest went over 1000000 units of work: have it do less, or split the task, or give the definition more (fuel)", got.Error)
+
+	attempts, err := h.Attempts(t.Context(), id)
+	require.NoError(t, err)
+	require.Len(t, attempts, 1)
+	require.Equal(t, got.Node, attempts[0].Node)
+	require.Equal(t, task.Failed, attempts[0].Outcome)
+	require.Equal(t, got.Error, attempts[0].Error)
+	require.Positive(t, attempts[0].Usage.Sandbox)
+	require.Positive(t, attempts[0].Usage.Fuel)
+	require.EqualValues(t, 65536, attempts[0].Usage.PeakMemory)
+	require.Equal(t, got.RunTime, attempts[0].RunTime())
+	require.Equal(t, got.Total(), got.QueueWait+got.RunTime)
 }
 
 // A definition that names no fuel gets the ceiling, and one that asks for more is
@@ -106,4 +118,14 @@ func TestSizesOfAFunction(t *testing.T) {
 	start(t, h)
 	id := enqueue(t, h, "greet", strings.Repeat("x", 3<<19))
 	require.Equal(t, task.Success, await(t, h, id).Status)
+}
+
+func TestAttemptsOfAHost(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, taskhost.Config{})
+	_, err := h.Attempts(t.Context(), task.ID{1})
+	require.ErrorIs(t, err, task.ErrNotFound)
+	stop(t, h)
+	_, err = h.Attempts(t.Context(), task.ID{1})
+	require.ErrorIs(t, err, task.ErrStopped)
 }

@@ -46,6 +46,7 @@ type taskReader interface {
 	Task(ctx context.Context, id task.ID) (*task.Task, error)
 	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
 	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
+	Attempts(ctx context.Context, id task.ID) ([]task.Attempt, error)
 	Await(ctx context.Context, id task.ID) error
 }
 

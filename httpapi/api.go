@@ -26,6 +26,7 @@ type TaskReader interface {
 	Task(ctx context.Context, id task.ID) (*task.Task, error)
 	Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error)
 	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
+	Attempts(ctx context.Context, id task.ID) ([]task.Attempt, error)
 	// Await returns when the task has ended, or ctx has.
 	Await(ctx context.Context, id task.ID) error
 }
@@ -94,9 +95,10 @@ func New(config Config) http.Handler {
 	settings.Transformers = []huma.Transformer{a.asProblem}
 	routes := humago.New(mux, settings)
 	a.registerTasks(routes)
+	a.registerAttempts(routes)
 	a.registerModules(routes)
 	a.registerNodes(routes)
-	completeTask(settings.Components.Schemas)
+	completeSchemas(settings.Components.Schemas)
 	mux.HandleFunc("/", a.handleUnknown)
 
 	outer := http.NewServeMux()

@@ -19,6 +19,7 @@ var routes = []struct{ method, path string }{
 	{"GET", "/v1/tasks/" + sampleID},
 	{"GET", "/v1/tasks/" + sampleID + "/result"},
 	{"GET", "/v1/tasks/" + sampleID + "/logs"},
+	{"GET", "/v1/tasks/" + sampleID + "/attempts"},
 	{"GET", "/v1/definitions"},
 	{"POST", "/v1/modules/thumbs"},
 	{"GET", "/v1/modules"},
@@ -40,7 +41,7 @@ var routes = []struct{ method, path string }{
 }
 
 // operations is how many of the routes do something, from the first on.
-const operations = 9
+const operations = 10
 
 // TestEveryRouteNeedsACredential: the fake has no functions, so a request that
 // came through would end as an internal error.

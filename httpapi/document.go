@@ -46,19 +46,29 @@ func documentSettings(version string) huma.Config {
 	return settings
 }
 
-// completeTask is called after the routes were registered. It adds what task.Task's MarshalJSON adds.
-func completeTask(registry huma.Registry) {
+// completeSchemas is called after the routes were registered. It adds what the
+// MarshalJSON of task.Task and that of task.Attempt add.
+func completeSchemas(registry huma.Registry) {
+	number := func(text string) *huma.Schema { return &huma.Schema{Type: huma.TypeNumber, Description: text} }
+	whole := func(text string) *huma.Schema { return &huma.Schema{Type: huma.TypeInteger, Description: text} }
+	orNull := func(text string) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeNumber, Nullable: true, Description: text + "; null until then."}
+	}
+
 	properties := registry.Map()["Task"].Properties
-	properties["timeout"] = &huma.Schema{Type: huma.TypeNumber, Description: "Bounds one attempt, in seconds."}
-	properties["queue_wait"] = &huma.Schema{Type: huma.TypeNumber, Description: "Seconds for which the task was due and waited for a slot, before those of its attempts that have started."}
-	properties["run_time"] = &huma.Schema{Type: huma.TypeNumber, Description: "Seconds for which its attempts ran, those that have ended."}
-	properties["total_time"] = &huma.Schema{
-		Type: huma.TypeNumber, Nullable: true,
-		Description: "Seconds from when the task was first due to its end: its queue wait, its run time and the waits before retries; null until then.",
-	}
-	properties["duration"] = &huma.Schema{
-		Type: huma.TypeNumber, Nullable: true,
-		Description: "Seconds from the start of the first attempt to the end; null until then.",
-	}
-	properties["retries_used"] = &huma.Schema{Type: huma.TypeInteger, Description: "How many attempts there were after the first."}
+	properties["timeout"] = number("Bounds one attempt, in seconds.")
+	properties["queue_wait"] = number("Seconds for which the task was due and waited for a slot, before those of its attempts that have started.")
+	properties["run_time"] = number("Seconds for which its attempts ran, those that have ended.")
+	properties["total_time"] = orNull("Seconds from when the task was first due to its end: its queue wait, its run time and the waits before retries")
+	properties["duration"] = orNull("Seconds from the start of the first attempt to the end")
+	properties["retries_used"] = whole("How many attempts there were after the first.")
+
+	properties = registry.Map()["Attempt"].Properties
+	properties["queue_wait"] = number("Seconds for which the task had been due when the attempt started.")
+	properties["run_time"] = orNull("Seconds from the start of the attempt to its end")
+	properties["sandbox_time"] = number("Seconds in the sandbox.")
+	properties["cpu_time"] = number("Seconds of processor time.")
+	properties["fuel"] = whole("The guest's work: the same number whenever it does the same.")
+	properties["peak_memory_bytes"] = whole("The largest size of the guest's memory.")
+	properties["pooled"] = &huma.Schema{Type: huma.TypeBoolean, Description: "Whether the guest ran in an instance that had been there before, and was put back to its first state."}
 }

@@ -22,6 +22,7 @@ func TestDocumentHasTheKeysThatAreSent(t *testing.T) {
 			Module: &task.ModuleRef{}, NextAttemptAt: &now, StartedAt: &now, EndedAt: &now, Error: "x", Cause: "x", Trace: "x",
 			WaitingReason: "x", ResultType: "x", Node: "x", IdempotencyKey: "x", RetriedFrom: &id, ResolvedBy: &id,
 		},
+		"Attempt":  &task.Attempt{Error: "x", Cause: "x", Trace: "x"},
 		"Node":     &task.Node{},
 		"Enqueued": &enqueued{Status: "x", Result: "x", Base64: []byte("x"), Type: "x", Error: "x", Task: &task.Task{}},
 		"Problem":  &Problem{Errors: []task.ArgumentProblem{{}}, Near: []string{"x"}},
@@ -44,9 +45,10 @@ func documentSchemas(t *testing.T) map[string]*huma.Schema {
 	a := &api{}
 	routes := huma.NewAPI(settings, noRoutes{})
 	a.registerTasks(routes)
+	a.registerAttempts(routes)
 	a.registerModules(routes)
 	a.registerNodes(routes)
-	completeTask(settings.Components.Schemas)
+	completeSchemas(settings.Components.Schemas)
 	return settings.Components.Schemas.Map()
 }
 

@@ -31,6 +31,7 @@ type fake struct {
 	logs        func(id task.ID, after int64, limit int) ([]task.LogEntry, error)
 	definitions func(ctx context.Context) ([]task.Definition, error)
 	await       func(ctx context.Context, id task.ID) error
+	attempts    func(id task.ID) ([]task.Attempt, error)
 
 	push     func(name string, wasm []byte) (*modules.Version, error)
 	list     func() ([]modules.Version, error)
@@ -61,6 +62,10 @@ func (f *fake) Logs(_ context.Context, id task.ID, after int64, limit int) ([]ta
 func (f *fake) Definitions(ctx context.Context) ([]task.Definition, error) { return f.definitions(ctx) }
 
 func (f *fake) Await(ctx context.Context, id task.ID) error { return f.await(ctx, id) }
+
+func (f *fake) Attempts(_ context.Context, id task.ID) ([]task.Attempt, error) {
+	return f.attempts(id)
+}
 
 func (f *fake) Nodes(context.Context) ([]task.Node, error) { return f.nodes() }
 

@@ -104,6 +104,7 @@ func failing(err error) *fake {
 		enqueue:     func(task.Request) (task.ID, error) { return task.ID{}, err },
 		task:        func(task.ID) (*task.Task, error) { return nil, err },
 		result:      func(task.ID) ([]byte, string, error) { return nil, "", err },
+		attempts:    func(task.ID) ([]task.Attempt, error) { return nil, err },
 		logs:        func(task.ID, int64, int) ([]task.LogEntry, error) { return nil, err },
 		definitions: func(context.Context) ([]task.Definition, error) { return nil, err },
 		push:        func(string, []byte) (*modules.Version, error) { return nil, err },

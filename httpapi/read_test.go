@@ -38,7 +38,7 @@ func TestGetTask(t *testing.T) {
 func TestIDsThatAreNone(t *testing.T) {
 	s := serve(t, &fake{})
 	for _, id := range []string{"x", sampleID[:35], sampleID + "0", "01890a5d-ac96-774b-bcce-b302099a805g", "%00", "..%2f" + sampleID, "%F0%9F%98%80"} {
-		for _, path := range []string{"", "/result", "/logs"} {
+		for _, path := range []string{"", "/result", "/logs", "/attempts"} {
 			requireProblem(t, s.send(t, "GET", "/v1/tasks/"+id+path, ""), 422, "invalid")
 		}
 	}
@@ -48,7 +48,7 @@ func TestIDsThatAreNone(t *testing.T) {
 func TestIDsInUpperCase(t *testing.T) {
 	f := failing(task.ErrNotFound)
 	s := serve(t, f)
-	for _, path := range []string{"", "/result", "/logs"} {
+	for _, path := range []string{"", "/result", "/logs", "/attempts"} {
 		requireProblem(t, s.send(t, "GET", "/v1/tasks/"+strings.ToUpper(sampleID)+path, ""), 404, "not_found")
 	}
 }
@@ -118,6 +118,30 @@ func TestGetLogs(t *testing.T) {
 	entries = []task.LogEntry{}
 	got := s.send(t, "GET", "/v1/tasks/"+sampleID+"/logs?after=77", "")
 	require.JSONEq(t, `{"logs":[],"next":77}`, string(got.body), "where there is nothing new, ask for the same again")
+}
+
+func TestListAttempts(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	want := []task.Attempt{
+		{Number: 1, Node: "n", Outcome: task.Failed, StartedAt: at, EndedAt: &at, QueueWait: time.Second, Error: "e", Cause: task.CauseError, Usage: task.Usage{Fuel: 7, Pooled: true}},
+		{Number: 2, Node: "m", Outcome: task.Running, StartedAt: at},
+	}
+	s := serve(t, &fake{attempts: func(id task.ID) ([]task.Attempt, error) {
+		require.Equal(t, parsedID(t), id)
+		return want, nil
+	}})
+	got := s.send(t, "GET", "/v1/tasks/"+sampleID+"/attempts", "")
+	require.Equal(t, 200, got.status)
+	require.Contains(t, string(got.body), `"queue_wait":1`)
+	var read struct {
+		Attempts []task.Attempt `json:"attempts"`
+	}
+	require.NoError(t, json.Unmarshal(got.body, &read))
+	require.Equal(t, want, read.Attempts)
+
+	want = []task.Attempt{}
+	got = s.send(t, "GET", "/v1/tasks/"+sampleID+"/attempts", "")
+	require.JSONEq(t, `{"attempts":[]}`, string(got.body))
 }
 
 func TestGetLogsRefuses(t *testing.T) {

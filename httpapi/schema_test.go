@@ -40,6 +40,12 @@ func answers(t *testing.T) *fake {
 				{Seq: 2, Attempt: 1, Time: at, Level: task.Info},
 			}, nil
 		},
+		attempts: func(task.ID) ([]task.Attempt, error) {
+			return []task.Attempt{
+				{Number: 1, Node: "n", Outcome: task.Failed, StartedAt: at, EndedAt: &at, QueueWait: time.Second, Error: "e", Cause: task.CauseTrap, Trace: "t"},
+				{Number: 2, Node: "n", Outcome: task.Running, StartedAt: at},
+			}, nil
+		},
 		definitions: func(context.Context) ([]task.Definition, error) {
 			return []task.Definition{
 				{Name: "greet", Executor: task.Async, Options: task.Options{}.WithDefaults()},
@@ -82,6 +88,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		"a task":               {"GET", "/v1/tasks/" + sampleID, "", "paths/~1v1~1tasks~1{id}/get/responses/200"},
 		"a task of a function": {"GET", other, "", "paths/~1v1~1tasks~1{id}/get/responses/200"},
 		"logs":                 {"GET", "/v1/tasks/" + sampleID + "/logs", "", "paths/~1v1~1tasks~1{id}~1logs/get/responses/200"},
+		"attempts":             {"GET", "/v1/tasks/" + sampleID + "/attempts", "", "paths/~1v1~1tasks~1{id}~1attempts/get/responses/200"},
 		"definitions":          {"GET", "/v1/definitions", "", "paths/~1v1~1definitions/get/responses/200"},
 		"push":                 {"POST", "/v1/modules/m", "wasm", "paths/~1v1~1modules~1{name}/post/responses/201"},
 		"modules":              {"GET", "/v1/modules", "", "paths/~1v1~1modules/get/responses/200"},
