@@ -208,6 +208,14 @@ func (c *client) task(ctx context.Context, id task.ID, wait time.Duration) (*tas
 	return t, err
 }
 
+func (c *client) attempts(ctx context.Context, id task.ID) ([]task.Attempt, error) {
+	var out struct {
+		Attempts []task.Attempt `json:"attempts"`
+	}
+	err := c.do(ctx, http.MethodGet, "/v1/tasks/"+id.String()+"/attempts", "", nil, nil, &out)
+	return out.Attempts, err
+}
+
 func (c *client) result(ctx context.Context, id task.ID) (result []byte, contentType string, err error) {
 	return c.send(ctx, http.MethodGet, "/v1/tasks/"+id.String()+"/result", "", nil, nil)
 }

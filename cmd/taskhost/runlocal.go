@@ -149,8 +149,7 @@ func (a *app) runLocal(ctx context.Context, run *localRun) (err error) {
 	if len(outcome.Output) > 0 {
 		fmt.Fprintln(a.stderr)
 	}
-	fmt.Fprintf(a.stderr, "%s: compiled in %s, ran in %s, %s of memory, %d units of fuel\n",
-		def.Name, durationText(prepared), durationText(outcome.Usage.Sandbox), sizeText(outcome.Usage.PeakMemory), outcome.Usage.Fuel)
+	fmt.Fprintf(a.stderr, "%s: compiled in %s, %s\n", def.Name, durationText(prepared), figures(&outcome.Usage))
 	if f := outcome.Failure; f != nil {
 		if f.Trace != "" {
 			fmt.Fprintf(a.stderr, "%s\n", f.Trace)
@@ -158,6 +157,23 @@ func (a *app) runLocal(ctx context.Context, run *localRun) (err error) {
 		return fmt.Errorf("%s failed (%s): %s", def.Name, f.Kind, f.Message)
 	}
 	return nil
+}
+
+// figures says what an execution used.
+func figures(u *host.Usage) string {
+	text := fmt.Sprintf("ran in %s, %s of memory, %d units of fuel", durationText(u.Sandbox), sizeText(u.PeakMemory), u.Fuel)
+	if u.CPU > 0 { // not every platform tells it
+		text += fmt.Sprintf(", %s of processor time", durationText(u.CPU))
+	}
+	return text + ", " + instanceText(u.Pooled) + " instance"
+}
+
+// instanceText says which instance a guest ran in.
+func instanceText(pooled bool) string {
+	if pooled {
+		return "pooled"
+	}
+	return "cold"
 }
 
 // definitionOf is what to run: one of the definitions that a module declares, or

@@ -22,7 +22,7 @@ func (a *app) taskCommand() *cobra.Command {
 		a.taskEnqueueCommand(),
 		&cobra.Command{
 			Use:     "show ID",
-			Short:   "Show a task",
+			Short:   "Show a task and its attempts",
 			Example: "  taskhost task show 01890a5d-ac96-774b-bcce-b302099a8057",
 			Args:    args(cobra.ExactArgs(1)),
 			RunE:    a.remote(a.taskShow),
@@ -141,52 +141,63 @@ func (a *app) taskShow(cmd *cobra.Command, args []string, c *client) error {
 	if err != nil {
 		return err
 	}
-	return a.printTask(t)
+	attempts, err := c.attempts(cmd.Context(), id)
+	if err != nil {
+		return err
+	}
+	shown := &shownTask{t, attempts}
+	return a.print(shown, shown.fill)
 }
 
 func (a *app) printTask(t *task.Task) error {
-	return a.print(t, func(out *table) {
-		out.row("task", t.ID)
-		out.row("name", t.Name)
-		if t.Module != nil {
-			out.row("module", fmt.Sprintf("%s version %d", t.Module.Name, t.Module.Version))
+	return a.print(t, func(out *table) { fillTask(t, out) })
+}
+
+func fillTask(t *task.Task, out *table) {
+	out.row("task", t.ID)
+	out.row("name", t.Name)
+	if t.Module != nil {
+		out.row("module", fmt.Sprintf("%s version %d", t.Module.Name, t.Module.Version))
+	}
+	out.row("status", t.Status)
+	out.row("attempts", fmt.Sprintf("%d of %d", t.Attempt, t.MaxAttempts))
+	out.row("priority", t.Priority)
+	for _, key := range slices.Sorted(maps.Keys(t.Tags)) {
+		out.row("tag", key+"="+t.Tags[key])
+	}
+	out.row("created", timeText(t.CreatedAt))
+	if t.WaitingReason != "" {
+		out.row("waiting", t.WaitingReason)
+	}
+	if t.NextAttemptAt != nil {
+		out.row("next attempt", timeText(*t.NextAttemptAt))
+	}
+	if t.StartedAt != nil {
+		out.row("started", timeText(*t.StartedAt))
+	}
+	if t.EndedAt != nil {
+		out.row("ended", timeText(*t.EndedAt))
+	}
+	if t.StartedAt != nil {
+		out.row("queue wait", durationText(t.QueueWait))
+		out.row("run time", durationText(t.RunTime))
+	}
+	if t.EndedAt != nil {
+		out.row("total", durationText(t.Total()))
+	}
+	if t.ResultBytes > 0 {
+		out.row("result", sizeText(t.ResultBytes)+" of "+t.ResultType)
+	}
+	if t.Error != "" {
+		out.row("error", t.Error)
+	}
+	for i, line := range strings.Split(t.Trace, "\n") {
+		if i == 0 && line != "" {
+			out.row("trace", line)
+		} else if line != "" {
+			out.row("", line)
 		}
-		out.row("status", t.Status)
-		out.row("attempts", fmt.Sprintf("%d of %d", t.Attempt, t.MaxAttempts))
-		out.row("priority", t.Priority)
-		for _, key := range slices.Sorted(maps.Keys(t.Tags)) {
-			out.row("tag", key+"="+t.Tags[key])
-		}
-		out.row("created", timeText(t.CreatedAt))
-		if t.WaitingReason != "" {
-			out.row("waiting", t.WaitingReason)
-		}
-		if t.NextAttemptAt != nil {
-			out.row("next attempt", timeText(*t.NextAttemptAt))
-		}
-		if t.StartedAt != nil {
-			out.row("started", timeText(*t.StartedAt))
-		}
-		if t.EndedAt != nil {
-			out.row("ended", timeText(*t.EndedAt))
-		}
-		if t.Duration() > 0 {
-			out.row("duration", durationText(t.Duration()))
-		}
-		if t.ResultBytes > 0 {
-			out.row("result", sizeText(t.ResultBytes)+" of "+t.ResultType)
-		}
-		if t.Error != "" {
-			out.row("error", t.Error)
-		}
-		for i, line := range strings.Split(t.Trace, "\n") {
-			if i == 0 && line != "" {
-				out.row("trace", line)
-			} else if line != "" {
-				out.row("", line)
-			}
-		}
-	})
+	}
 }
 
 func (a *app) taskResult(cmd *cobra.Command, args []string, c *client) error {
