@@ -32,7 +32,7 @@ func (r *Runner) run(ctx context.Context, claim *Claim) {
 	log := r.journal.begin(&claim.Execution)
 	started := time.Now()
 	end := r.attempt(ctx, claim, log)
-	r.held.runs(claim, nil) // there is nothing left to cancel
+	r.held.runs(claim, nil)
 	end.Elapsed = time.Since(started)
 	end.Logs = r.journal.end(log)
 	r.submit(end)

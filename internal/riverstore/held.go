@@ -18,20 +18,16 @@ type held struct {
 	// lost.
 	claiming sync.RWMutex
 
-	mu       sync.Mutex
-	attempts map[lease]*holding
+	mu sync.Mutex
+	// attempts are those that are held, and how each is cancelled: nil before and
+	// after it runs.
+	attempts map[lease]context.CancelCauseFunc
 }
 
 // lease names an attempt.
 type lease struct {
 	task   task.ID
 	number int64
-}
-
-type holding struct {
-	claim *Claim
-	// cancel ends the attempt's context, nil until it runs.
-	cancel context.CancelCauseFunc
 }
 
 func leaseOf(claim *Claim) lease {
@@ -42,19 +38,20 @@ func (h *held) add(claims []*Claim) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.attempts == nil {
-		h.attempts = make(map[lease]*holding)
+		h.attempts = make(map[lease]context.CancelCauseFunc)
 	}
 	for _, claim := range claims {
-		h.attempts[leaseOf(claim)] = &holding{claim: claim}
+		h.attempts[leaseOf(claim)] = nil
 	}
 }
 
-// runs notes how an attempt can be cancelled.
+// runs notes how an attempt can be cancelled: nil once there is nothing left to cancel.
 func (h *held) runs(claim *Claim, cancel context.CancelCauseFunc) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if holding := h.attempts[leaseOf(claim)]; holding != nil {
-		holding.cancel = cancel
+	l := leaseOf(claim)
+	if _, ok := h.attempts[l]; ok {
+		h.attempts[l] = cancel
 	}
 }
 
@@ -77,7 +74,8 @@ func (h *held) all() []lease {
 func (h *held) has(l lease) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.attempts[l] != nil
+	_, ok := h.attempts[l]
+	return ok
 }
 
 // cancel ends the contexts of attempts, those that are still held, and returns
@@ -86,8 +84,8 @@ func (h *held) cancel(leases []lease, cause error) (cancelled int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, l := range leases {
-		if holding := h.attempts[l]; holding != nil && holding.cancel != nil {
-			holding.cancel(cause)
+		if cancel := h.attempts[l]; cancel != nil {
+			cancel(cause)
 			cancelled++
 		}
 	}

@@ -16,17 +16,13 @@ const (
 	// lives is known to live soon after the database comes back.
 	beatRetry   = 200 * time.Millisecond
 	beatTimeout = 2 * time.Second
-	// deadAfter is how long a node gives no sign of life before its tasks are
+	// DeadAfter is how long a node gives no sign of life before its tasks are
 	// taken over.
-	deadAfter = 6 * time.Second
+	DeadAfter = 6 * time.Second
 	// graceAtStart is how long a node that starts judges no other: after an
 	// outage all start at once.
 	graceAtStart = 3 * time.Second
 )
-
-// DeadAfter is how long a node gives no sign of life before its tasks are taken
-// over.
-const DeadAfter = deadAfter
 
 // pulse tells the database that this node lives.
 type pulse struct {
@@ -94,7 +90,7 @@ func (p *pulse) beat() error {
 func (p *pulse) graceFrom(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.judgeAt = at.Add(deadAfter)
+	p.judgeAt = at.Add(DeadAfter)
 }
 
 // mayJudge reports whether this node may call others dead.

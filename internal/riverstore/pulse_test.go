@@ -83,7 +83,7 @@ func TestPulseAfterAnOutage(t *testing.T) {
 		fleet.set(false)
 		waitFor(t.Context(), beatRetry+time.Millisecond)
 		require.Equal(t, 1, fleet.count())
-		waitFor(t.Context(), deadAfter-2*beatRetry)
+		waitFor(t.Context(), DeadAfter-2*beatRetry)
 		require.False(t, p.mayJudge(), "the others' signs of life may be old")
 		waitFor(t.Context(), 2*beatRetry)
 		require.True(t, p.mayJudge())

@@ -116,7 +116,7 @@ const orphanBatch = 500
 // once: an end is stored once.
 func (r *Runner) takeOver(ctx context.Context) error {
 	for {
-		ends, err := r.config.Fleet.Orphans(ctx, deadAfter, orphanBatch)
+		ends, err := r.config.Fleet.Orphans(ctx, DeadAfter, orphanBatch)
 		if err != nil || len(ends) == 0 {
 			return err
 		}
