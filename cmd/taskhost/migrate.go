@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/pgstore"
 	"github.com/taskhost/taskhost/sqlitestore"
 )
@@ -29,13 +30,6 @@ func (a *app) migrateCommand() *cobra.Command {
 	return group
 }
 
-// migration is one step of either store's history.
-type migration struct {
-	Version int    `json:"version"`
-	Name    string `json:"name"`
-	Applied bool   `json:"applied"`
-}
-
 func (a *app) migrate(ctx context.Context, up bool) error {
 	look := a.settings.migrateSQLite
 	if a.settings.usesPostgres() {
@@ -53,20 +47,15 @@ func (a *app) migrate(ctx context.Context, up bool) error {
 	})
 }
 
-func (s *settings) migratePostgres(ctx context.Context, up bool) ([]migration, error) {
+func (s *settings) migratePostgres(ctx context.Context, up bool) ([]riverstore.Migration, error) {
 	do := pgstore.MigrationStatus
 	if up {
 		do = pgstore.Migrate
 	}
-	found, err := do(ctx, pgstore.Config{URL: s.Database, Schema: s.Schema})
-	out := make([]migration, len(found))
-	for i, m := range found {
-		out[i] = migration(m)
-	}
-	return out, err
+	return do(ctx, pgstore.Config{URL: s.Database, Schema: s.Schema})
 }
 
-func (s *settings) migrateSQLite(ctx context.Context, up bool) ([]migration, error) {
+func (s *settings) migrateSQLite(ctx context.Context, up bool) ([]riverstore.Migration, error) {
 	do := sqlitestore.MigrationStatus
 	if up {
 		if err := s.makeDataDir(); err != nil {
@@ -74,10 +63,5 @@ func (s *settings) migrateSQLite(ctx context.Context, up bool) ([]migration, err
 		}
 		do = sqlitestore.Migrate
 	}
-	found, err := do(ctx, s.database())
-	out := make([]migration, len(found))
-	for i, m := range found {
-		out[i] = migration(m)
-	}
-	return out, err
+	return do(ctx, s.database())
 }
