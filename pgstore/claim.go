@@ -11,15 +11,14 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/taskhost/taskhost/internal/riverstore"
-	"github.com/taskhost/taskhost/task"
 )
 
 // claimText takes tickets out and starts their tasks. Each priority is a range of
 // the queue's index that ends at what is due later, so that any number of tasks may
 // wait for their time. A row that another node claims at this moment is passed over.
 //
-// That there is this ticket, and that the task names it, says that it is pending. To ask for its status too
-// would invite the planner to go through all that are pending.
+// That there is this ticket, and that the task names it, says that it is pending. To
+// ask for its status too would invite the planner to go through all that are pending.
 const claimText = `
 WITH due AS MATERIALIZED (
     SELECT j.id
@@ -100,40 +99,4 @@ func (s *Store) claim(ctx context.Context, text string, params riverstore.ClaimP
 		exec.Limits, err = riverstore.DecodeLimits(limits, memory)
 		return claim, err
 	})
-}
-
-// Running implements [riverstore.Database].
-func (s *Store) Running(ctx context.Context, node string) ([]riverstore.Attempt, error) {
-	rows, err := s.control.Query(ctx, s.text("SELECT id, lease, attempt FROM {schema}.task WHERE node = $1 AND status = 'running'"), s.hot, node)
-	if err != nil {
-		return nil, withCause(err)
-	}
-	attempts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (attempt riverstore.Attempt, err error) {
-		err = row.Scan((*[16]byte)(&attempt.Task), &attempt.Lease, &attempt.Number)
-		return attempt, err
-	})
-	return attempts, withCause(err)
-}
-
-// Ended implements [riverstore.Ender].
-func (s *Store) Ended(ctx context.Context, ids []task.ID) ([]task.ID, error) {
-	rows, err := s.pool.Query(ctx, s.text("SELECT id FROM {schema}.task WHERE id = ANY ($1) AND status IN ('pending', 'running')"), s.hot, rawIDs(ids))
-	if err != nil {
-		return nil, withCause(err)
-	}
-	open, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
-	if err != nil {
-		return nil, withCause(err)
-	}
-	waiting := make(map[task.ID]bool, len(open))
-	for _, id := range open {
-		waiting[id] = true
-	}
-	var ended []task.ID
-	for _, id := range ids {
-		if !waiting[id] {
-			ended = append(ended, id)
-		}
-	}
-	return ended, nil
 }

@@ -78,7 +78,7 @@ FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::integer[], $5::timestamp
 JOIN {schema}.task t ON t.id = l.task_id AND t.lease = l.lease
 ON CONFLICT DO NOTHING`
 
-// Finish implements [riverstore.Database].
+// Finish implements [riverstore.Attempts].
 func (s *Store) Finish(ctx context.Context, ends []*riverstore.End) ([]bool, error) {
 	// In one order everywhere, so that two transactions cannot wait for each other.
 	order := slices.Clone(ends)
@@ -150,7 +150,7 @@ func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, 
 	return err
 }
 
-// AppendLogs implements [riverstore.Database].
+// AppendLogs implements [riverstore.Attempts].
 func (s *Store) AppendLogs(ctx context.Context, lines []riverstore.LogLine) error {
 	return withCause(s.insertLogs(ctx, s.pool, lines))
 }
@@ -168,40 +168,4 @@ func (s *Store) insertLogs(ctx context.Context, db querier, lines []riverstore.L
 	}
 	_, err := db.Exec(ctx, s.sql.logs, s.hot, ids, leases, seqs, attempts, times, levels, messages, fields)
 	return err
-}
-
-// repairText gives tickets to pending tasks that have lost theirs: those that have
-// waited for longest first. The lock keeps two nodes from giving two.
-const repairText = `
-WITH lost AS (
-    SELECT t.id FROM {schema}.task t
-    WHERE t.status = 'pending' AND t.due_at < now() + interval '1 minute'
-        AND NOT EXISTS (SELECT FROM {schema}.river_job j WHERE j.id = t.ticket)
-    ORDER BY t.due_at
-    LIMIT 1000
-    FOR UPDATE OF t SKIP LOCKED
-), given AS (
-    UPDATE {schema}.task t SET ticket = nextval('{schema}.river_job_id_seq')
-    FROM lost WHERE t.id = lost.id AND t.status = 'pending'
-    RETURNING t.id, t.name, t.executor, t.priority, t.ticket, t.due_at
-), ticket AS (
-    INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
-    SELECT ticket, jsonb_build_object('task_id', id), ` + kindOf + `, executor, 11 - priority, due_at
-    FROM given
-    RETURNING id
-)
-SELECT count(*) FROM ticket`
-
-// Repair implements [riverstore.Database].
-func (s *Store) Repair(ctx context.Context) (int, error) {
-	var n int
-	err := pgx.BeginFunc(ctx, s.control, func(tx pgx.Tx) error {
-		var first bool
-		err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", "taskhost repair "+s.schema).Scan(&first)
-		if err != nil || !first {
-			return err
-		}
-		return tx.QueryRow(ctx, s.text(repairText), s.hot).Scan(&n)
-	})
-	return n, withCause(err)
 }

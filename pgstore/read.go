@@ -111,6 +111,29 @@ func (s *Store) Await(ctx context.Context, id task.ID) error {
 	return s.waiters.Await(ctx, id)
 }
 
+// Ended implements [riverstore.Ender].
+func (s *Store) Ended(ctx context.Context, ids []task.ID) ([]task.ID, error) {
+	rows, err := s.pool.Query(ctx, s.text("SELECT id FROM {schema}.task WHERE id = ANY ($1) AND status IN ('pending', 'running')"), s.hot, rawIDs(ids))
+	if err != nil {
+		return nil, withCause(err)
+	}
+	open, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
+	if err != nil {
+		return nil, withCause(err)
+	}
+	waiting := make(map[task.ID]bool, len(open))
+	for _, id := range open {
+		waiting[id] = true
+	}
+	var ended []task.ID
+	for _, id := range ids {
+		if !waiting[id] {
+			ended = append(ended, id)
+		}
+	}
+	return ended, nil
+}
+
 func (s *Store) exists(ctx context.Context, id task.ID) error {
 	var one int
 	if err := s.pool.QueryRow(ctx, s.text("SELECT 1 FROM {schema}.task WHERE id = $1"), [16]byte(id)).Scan(&one); err != nil {

@@ -5,16 +5,12 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/task"
 )
 
 const (
-	// repairHorizon is how far ahead lost tickets are looked for: past the next
-	// look, so that a task has its ticket back by the time at which it is due.
-	repairHorizon = 90 * time.Second
 	// repairLimit bounds a call of Repair, and repairBatch one transaction.
 	repairLimit = 10_000
 	repairBatch = 1000
@@ -38,7 +34,7 @@ ORDER BY due_at, id`
 // where nothing is lost.
 func (s *Store) Repair(ctx context.Context) (int, error) {
 	lost, err := queryAll(ctx, s.read, func(rows *sql.Rows, rowid *int64) error { return rows.Scan(rowid) },
-		lostSQL, micros(now().Add(repairHorizon)), repairLimit)
+		lostSQL, micros(now().Add(riverstore.RepairHorizon)), repairLimit)
 	if err != nil {
 		return 0, fmt.Errorf("look for lost tickets: %w", withCause(err))
 	}

@@ -15,45 +15,6 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-func TestALostTicketIsMadeAgain(t *testing.T) {
-	path := newPath(t)
-	store, db := open(t, path), callersDB(t, path)
-	push(t, store, "m", task.Definition{Name: "a"})
-	n, err := store.Repair(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, n)
-
-	soon := task.EnqueueOptions{Delay: time.Minute, Priority: 9}
-	due, later := enqueue(t, store, task.Request{Name: "a"}), enqueue(t, store, task.Request{Name: "a", EnqueueOptions: soon})
-	far := enqueue(t, store, task.Request{Name: "a", EnqueueOptions: task.EnqueueOptions{Delay: time.Hour}})
-	kept := enqueue(t, store, task.Request{Name: "a"})
-	const row = "SELECT json_object('kind', kind, 'queue', queue, 'priority', river_job.priority, 'due', scheduled_at, 'args', json(river_job.args)) FROM river_job JOIN task ON ticket = river_job.id WHERE task.id = ?"
-	read := func(id task.ID) (text string) {
-		require.NoError(t, db.QueryRowContext(t.Context(), row, id[:]).Scan(&text))
-		return text
-	}
-	before := map[task.ID]string{due: read(due), later: read(later)}
-	_, err = db.ExecContext(t.Context(), "DELETE FROM river_job WHERE id IN (SELECT ticket FROM task WHERE id IN (?, ?))", due[:], far[:])
-	require.NoError(t, err)
-	_, err = db.ExecContext(t.Context(), "UPDATE river_job SET state = 'pending' WHERE id = (SELECT ticket FROM task WHERE id = ?)", later[:])
-	require.NoError(t, err)
-
-	n, err = store.Repair(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 2, n, "what is due in an hour can wait for a later look")
-	for id, text := range before {
-		require.JSONEq(t, text, read(id), "in its place")
-	}
-	require.Equal(t, 3, count(t, db, "SELECT count(*) FROM river_job"), "the one in another state is gone")
-	require.Equal(t, 3, count(t, db, "SELECT count(*) FROM river_job JOIN task ON ticket = river_job.id AND river_job.id > 0"))
-	n, err = store.Repair(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, n)
-	start(t, store, 1, echo)
-	await(t, store, due)
-	await(t, store, kept)
-}
-
 // Repair gives up at a bound, and goes on where it is called again.
 func TestManyLostTickets(t *testing.T) {
 	path := newPath(t)

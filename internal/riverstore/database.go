@@ -47,8 +47,9 @@ type Attempts interface {
 	AppendLogs(ctx context.Context, lines []LogLine) error
 	// Running lists the attempts that a node runs, as the database has it.
 	Running(ctx context.Context, node string) ([]Attempt, error)
-	// Repair gives a ticket to tasks that are pending and have none, and reports
-	// how many those were. It is called again until there are no more.
+	// Repair gives a new ticket to tasks that are pending, are due within
+	// [RepairHorizon], and have none that could ever be claimed. It reports how
+	// many those were, and is called again until there are no more.
 	Repair(ctx context.Context) (int, error)
 }
 

@@ -15,6 +15,9 @@ const (
 	reconcileInterval = time.Second
 	// repairInterval is how often lost tickets are looked for.
 	repairInterval = time.Minute
+	// RepairHorizon is how far ahead they are looked for: past the next look, so
+	// that a task has its ticket back by the time at which it is due.
+	RepairHorizon = repairInterval + 30*time.Second
 	// reconcileTimeout bounds each of these looks.
 	reconcileTimeout = 10 * time.Second
 )

@@ -8,6 +8,12 @@ func (w *world) loseTicket(id task.ID) {
 	w.exec("DELETE FROM river_job WHERE id = (SELECT ticket FROM task WHERE id = $1)", w.ID(id))
 }
 
+// stopTicket puts a pending task's ticket into a state in which it is never claimed.
+func (w *world) stopTicket(id task.ID) {
+	w.Helper()
+	w.exec("UPDATE river_job SET state = 'pending' WHERE id = (SELECT ticket FROM task WHERE id = $1)", w.ID(id))
+}
+
 // copyTicket makes a second ticket of a pending task's, of another task where args
 // are given.
 func (w *world) copyTicket(id task.ID, args string) {

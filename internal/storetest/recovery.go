@@ -15,6 +15,7 @@ var recoveryProperties = []property{
 	{name: "a node that holds other attempts than the database says", hold: holdReconciled},
 	{name: "tasks of a node that died", hold: holdOrphans},
 	{name: "lost tickets are made again", hold: holdLostTickets},
+	{name: "a ticket that can never be claimed is replaced", hold: holdStoppedTickets},
 	{name: "tickets that are nobody's are dropped", hold: holdStaleTickets},
 }
 
@@ -142,6 +143,46 @@ func holdLostTickets(w *world) {
 	require.Equal(w, due, w.task(store, later).NextAttemptAt, "a new ticket is due as the task is")
 	w.eventually(func() bool { return w.tickets() == 1 }, "for the ticket of the task that is due later")
 	require.NotContains(w, ran.all(), later)
+}
+
+// Each look gives tickets to what is due before the next look, in the place that the
+// task had, and leaves nothing behind.
+func holdStoppedTickets(w *world) {
+	store := w.open()
+	w.push(store, "m", guest("a"))
+	repaired := func() int {
+		n, err := store.Repair(w.Context())
+		require.NoError(w, err)
+		return n
+	}
+	delayed := func(delay time.Duration, priority int) task.ID {
+		return w.enqueue(store, task.Request{Name: "a", EnqueueOptions: task.EnqueueOptions{Delay: delay, Priority: priority}})
+	}
+	lost, stopped, kept := w.named(store, "a"), w.named(store, "a"), w.named(store, "a")
+	soonLost, soonStopped, far := delayed(80*time.Second, 9), delayed(80*time.Second, 2), delayed(time.Hour, 5)
+	require.Zero(w, repaired())
+
+	before := make(map[task.ID]ticketRow)
+	for _, id := range []task.ID{lost, stopped, kept, soonLost, soonStopped} {
+		before[id] = w.ticket(id)
+	}
+	for _, id := range []task.ID{lost, soonLost, far} {
+		w.loseTicket(id)
+	}
+	w.stopTicket(stopped)
+	w.stopTicket(soonStopped)
+	require.Equal(w, 4, repaired(), "what is due in an hour can wait for a later look")
+	for id, row := range before {
+		require.Equal(w, row, w.ticket(id), "in its place")
+	}
+	require.EqualValues(w, 5, w.tickets(), "those that were stopped are gone")
+	require.Zero(w, repaired())
+
+	w.exec("DELETE FROM task WHERE id = $1", w.ID(far)) // nobody waits for it
+	w.start(store, only(task.Wasm, 1), handler(done))
+	for _, id := range []task.ID{lost, stopped, kept} {
+		require.Equal(w, []string{"1 success"}, w.ended(w.succeeds(store, id).ID))
+	}
 }
 
 func holdStaleTickets(w *world) {

@@ -38,6 +38,22 @@ func (w *world) tickets() int64 {
 	return w.number("SELECT count(*) FROM river_job")
 }
 
+// ticketRow is what a ticket says, but for its number and its task.
+type ticketRow struct {
+	kind, queue, state, due string
+	priority                int
+}
+
+// ticket reads the ticket of a pending task.
+func (w *world) ticket(id task.ID) (row ticketRow) {
+	w.Helper()
+	require.NoError(w, w.DB.QueryRowContext(w.Context(), `
+		SELECT kind, queue, CAST(state AS text), CAST(scheduled_at AS text), priority
+		FROM river_job WHERE id = (SELECT ticket FROM task WHERE id = $1)`, w.ID(id)).
+		Scan(&row.kind, &row.queue, &row.state, &row.due, &row.priority))
+	return row
+}
+
 // storedID scans an id, however the database keeps it.
 type storedID task.ID
 

@@ -53,6 +53,7 @@ type Worker interface {
 	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
 	Stop(ctx context.Context) error
 	Nodes(ctx context.Context) ([]task.Node, error)
+	Repair(ctx context.Context) (int, error)
 }
 
 // Credentials are kept and checked.
