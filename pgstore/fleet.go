@@ -14,7 +14,8 @@ import (
 
 var _ riverstore.Fleet = (*Store)(nil)
 
-// keepDead is how long a node that died stays in the list, for people to see.
+// keepDead is how long a node that died stays in the list, for people to see. Its
+// row is deleted some time later.
 const keepDead = time.Hour
 
 // Beat implements [riverstore.Fleet].
@@ -57,11 +58,7 @@ func (s *Store) Orphans(ctx context.Context, dead time.Duration, limit int) ([]*
 		err := scanTask(row, &t, &lease)
 		return riverstore.Crashed(&t, lease), err
 	})
-	if err != nil || len(ends) > 0 {
-		return ends, withCause(err)
-	}
-	_, err = s.control.Exec(ctx, s.text("DELETE FROM {schema}.node WHERE heartbeat_at < now() - $1 * interval '1 microsecond'"), keepDead.Microseconds())
-	return nil, withCause(err)
+	return ends, withCause(err)
 }
 
 // Nodes lists the processes that work the database, and those that died lately,
@@ -72,7 +69,8 @@ func (s *Store) Nodes(ctx context.Context) ([]task.Node, error) {
 			n.capacity, n.functions,
 			(SELECT coalesce(json_object_agg(r.executor, r.n), '{}')::text
 				FROM (SELECT executor, count(*) AS n FROM {schema}.task WHERE node = n.id AND status = 'running' GROUP BY executor) r)
-		FROM {schema}.node n ORDER BY n.started_at, n.id`), riverstore.DeadAfter.Microseconds())
+		FROM {schema}.node n WHERE n.heartbeat_at > now() - $2 * interval '1 microsecond'
+		ORDER BY n.started_at, n.id`), riverstore.DeadAfter.Microseconds(), keepDead.Microseconds())
 	if err != nil {
 		return nil, failed(err, "read nodes")
 	}

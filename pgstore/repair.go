@@ -34,13 +34,17 @@ WITH lost AS (
 SELECT count(*) FROM ticket`
 
 // Repair implements [riverstore.Attempts]. The lock keeps two nodes from giving a
-// task two tickets.
+// task two tickets. It comes around rarely, so it also forgets nodes that have been
+// dead for long.
 func (s *Store) Repair(ctx context.Context) (int, error) {
 	var n int
 	err := pgx.BeginFunc(ctx, s.control, func(tx pgx.Tx) error {
 		var first bool
 		err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", "taskhost repair "+s.schema).Scan(&first)
 		if err != nil || !first {
+			return err
+		}
+		if _, err := tx.Exec(ctx, s.text("DELETE FROM {schema}.node WHERE heartbeat_at < now() - $1 * interval '1 microsecond'"), keepDead.Microseconds()); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, s.text(repairText), s.hot, riverstore.RepairHorizon.Microseconds()).Scan(&n)
