@@ -74,6 +74,7 @@ func (s *Store) Claim(ctx context.Context, params riverstore.ClaimParams) ([]*ri
 	if errors.As(err, &pgErr) && pgErr.Code == pgerrcode.InvalidTextRepresentation {
 		claims, err = s.claim(ctx, s.sql.claimChecked, params)
 	}
+	s.sweeper.taken.Add(int64(len(claims)))
 	return claims, withCause(err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -53,8 +54,23 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 	if err := runner.Start(ctx); err != nil {
 		return err
 	}
-	s.serving = &serving{runner: runner, stopping: riverstore.NewStopOnce(runner.Stop)}
+	endSweeping := s.startSweeping(ctx)
+	s.serving = &serving{runner: runner, stopping: riverstore.NewStopOnce(func(ctx context.Context) error {
+		defer endSweeping()
+		return runner.Stop(ctx)
+	})}
 	return nil
+}
+
+// startSweeping sweeps until the function that it returns is called.
+func (s *Store) startSweeping(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { s.sweeper.run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // Quiesce starts no more attempts from the moment at which it returns. Those in

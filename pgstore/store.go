@@ -27,8 +27,8 @@ import (
 const DefaultSchema = "taskhost"
 
 // controlConnections is how many connections are kept for what must not wait for
-// anything else: one that listens, and those for signs of life.
-const controlConnections = 3
+// anything else: one that listens, one that sweeps, and those for signs of life.
+const controlConnections = 4
 
 // Config says which database to open. Give a URL or a pool.
 type Config struct {
@@ -63,6 +63,7 @@ type Store struct {
 	// hot is how statements run whose plans depend on what is in the tables.
 	hot     pgx.QueryExecMode
 	waiters *riverstore.Waiters
+	sweeper *sweeper
 
 	mu      sync.Mutex
 	serving *serving // nil unless started
@@ -90,6 +91,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{KeysApart: true})
 	s.waiters = riverstore.NewWaiters(s)
+	s.sweeper = newSweeper(s.sweep, s.logger)
 	return s, nil
 }
 
