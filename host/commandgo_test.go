@@ -19,7 +19,7 @@ import (
 const goCommandDigest = "the Go command"
 
 var prepareCommand = sync.OnceValue(func() error {
-	wasm, err := buildGo("command", "exe")
+	wasm, err := buildGo("command", "exe", goCommandDigest)
 	if err != nil {
 		return err
 	}

@@ -21,10 +21,10 @@ import (
 )
 
 // buildGuest builds testdata/guest, once.
-var buildGuest = sync.OnceValues(func() ([]byte, error) { return buildGo("guest", "c-shared") })
+var buildGuest = sync.OnceValues(func() ([]byte, error) { return buildGo("guest", "c-shared", goDigest) })
 
-// buildGo builds a package in testdata.
-func buildGo(name, mode string) ([]byte, error) {
+// buildGo builds a package in testdata, to be prepared under a digest.
+func buildGo(name, mode, digest string) ([]byte, error) {
 	// Opening the sources makes go test notice when they change.
 	for _, pattern := range []string{"testdata/*/*.go", "../guest-sdk/*.go", "../abi/*.go"} {
 		files, err := filepath.Glob(pattern)
@@ -41,13 +41,19 @@ func buildGo(name, mode string) ([]byte, error) {
 	if err := runGo([]string{"GOOS=wasip1", "GOARCH=wasm"}, "build", "-buildmode="+mode, "-o", file, "./testdata/"+name); err != nil {
 		return nil, err
 	}
-	// wazero finds no version of itself in the binary of a test, and calls it
-	// "dev". It takes compiled code only from its own version.
-	err := runGo(nil, "run", "-ldflags=-X=github.com/tetratelabs/wazero/internal/version.version=dev", "./testdata/precompile", compiledDir(), file)
-	if err != nil {
+	if err := precompile(digest, file); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(file)
+}
+
+// precompile compiles modules without the race detector. The arguments are a digest
+// and a file for each.
+func precompile(modules ...string) error {
+	// wazero finds no version of itself in the binary of a test, and calls it
+	// "dev". It takes compiled code only from its own version.
+	args := []string{"run", "-ldflags=-X=github.com/tetratelabs/wazero/internal/version.version=dev", "./testdata/precompile", compiledDir()}
+	return runGo(nil, append(args, modules...)...)
 }
 
 func runGo(env []string, args ...string) error {
@@ -105,4 +111,13 @@ func goAttempt(t testing.TB, name, input string) host.Attempt {
 	require.NoError(t, err)
 	require.Contains(t, names, name)
 	return host.Attempt{Digest: goDigest, Index: names[name], Name: name, Input: []byte(input), MaxAttempts: 1, Deadline: time.Now().Add(time.Minute)}
+}
+
+// What was compiled without the race detector is what the tests run.
+func TestGuestsArePrecompiled(t *testing.T) {
+	e := newEngine(t, host.Config{CacheDir: compiledDir()})
+	require.NoError(t, e.Prepare(context.Background(), goDigest, goModule(t)))
+	stats := e.Stats()
+	require.EqualValues(t, 1, stats.Loaded)
+	require.Zero(t, stats.Compiled)
 }

@@ -69,8 +69,7 @@ type guest struct {
 func load(t *testing.T, dir string) *guest {
 	t.Helper()
 	wasm := guestbuild.Build(t, dir)
-	sum := sha256.Sum256(wasm)
-	g := &guest{digest: hex.EncodeToString(sum[:]), index: make(map[string]int)}
+	g := &guest{digest: digestOf(wasm), index: make(map[string]int)}
 	require.NoError(t, sharedEngine().Prepare(t.Context(), g.digest, wasm))
 	text, err := sharedEngine().Describe(t.Context(), g.digest)
 	require.NoError(t, err)
@@ -83,14 +82,20 @@ func load(t *testing.T, dir string) *guest {
 	return g
 }
 
+func digestOf(wasm []byte) string {
+	sum := sha256.Sum256(wasm)
+	return hex.EncodeToString(sum[:])
+}
+
 // loadGo loads a guest in Go, which is so large that its code is compiled without
 // the race detector: package host does the same, and says how.
 func loadGo(t *testing.T, dir string) *guest {
 	t.Helper()
 	file := filepath.Join(workDir(), filepath.Base(dir)+".wasm")
-	require.NoError(t, os.WriteFile(file, guestbuild.Build(t, dir), 0o600))
+	wasm := guestbuild.Build(t, dir)
+	require.NoError(t, os.WriteFile(file, wasm, 0o600))
 	compile := exec.CommandContext(t.Context(), "go", "run",
-		"-ldflags=-X=github.com/tetratelabs/wazero/internal/version.version=dev", "../testdata/precompile", compiledDir(), file)
+		"-ldflags=-X=github.com/tetratelabs/wazero/internal/version.version=dev", "../testdata/precompile", compiledDir(), digestOf(wasm), file)
 	output, err := compile.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	return load(t, dir)

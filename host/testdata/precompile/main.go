@@ -1,6 +1,7 @@
-// Command precompile compiles a module into a directory for compiled modules.
-// The tests of package host run it because under the race detector the
-// compiler takes ten times as long.
+// Command precompile compiles modules into a directory for compiled modules: its
+// arguments are the directory, and for each module the digest that it will be
+// prepared under and its file. The tests of package host run it because under the
+// race detector the compiler takes ten times as long.
 package main
 
 import (
@@ -12,18 +13,19 @@ import (
 )
 
 func main() {
-	dir, file := os.Args[1], os.Args[2]
 	ctx := context.Background()
-	wasm, err := os.ReadFile(file)
-	if err != nil {
-		log.Fatal(err)
-	}
-	engine, err := host.New(ctx, host.Config{CacheDir: dir})
+	engine, err := host.New(ctx, host.Config{CacheDir: os.Args[1]})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer engine.Close(ctx)
-	if err := engine.Prepare(ctx, "guest", wasm); err != nil {
-		log.Fatal(err)
+	for args := os.Args[2:]; len(args) > 0; args = args[2:] {
+		wasm, err := os.ReadFile(args[1])
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := engine.Prepare(ctx, args[0], wasm); err != nil {
+			log.Fatal(err)
+		}
 	}
 }
