@@ -138,11 +138,10 @@ func (d *decoder) dataSection() {
 		var data Data
 		switch flags := d.u32("flags"); flags {
 		case 0:
-			data = d.activeData()
+			data = d.activeData(0)
 		case 1: // copied by an instruction, and not at the start
 		case 2:
-			d.u32("memory index")
-			data = d.activeData()
+			data = d.activeData(d.u32("memory index"))
 		default:
 			d.fail(at, RuleMalformed, "flags %d are unknown: the file is damaged", flags)
 		}
@@ -154,8 +153,12 @@ func (d *decoder) dataSection() {
 	}
 }
 
-// activeData reads where a segment goes.
-func (d *decoder) activeData() Data {
+// activeData reads where a segment goes. There must be a memory: where the segment is
+// taken out of the file, the runtime cannot tell.
+func (d *decoder) activeData(memory uint32) Data {
+	if there := len(d.module.Memories); uint64(memory) >= uint64(there) {
+		d.fail(d.pos, RuleMismatch, "it goes into memory %d, there are %d: the file is damaged", memory, there)
+	}
 	data := Data{Active: true}
 	if d.left() > 0 && d.wasm[d.pos] == opI32Const {
 		at := *d

@@ -65,6 +65,8 @@ func TestRefusals(t *testing.T) {
 		{"element flags", module(section(secElement, vec([]byte{8, 0, 0}))), wasmfile.RuleMalformed, "element segment 0: flags 8"},
 		{"element kind", module(section(secElement, vec([]byte{1, 1, 0}))), wasmfile.RuleMalformed, "kind 0x01"},
 		{"data flags", module(section(secData, vec([]byte{3, 0}))), wasmfile.RuleMalformed, "data segment 0: flags 3"},
+		{"data without memory", module(section(secData, vec([]byte{0, 0x41, 0, 0x0b, 0}))), wasmfile.RuleMismatch, "data segment 0: it goes into memory 0, there are 0"},
+		{"data of no memory", module(section(secMemory, vec([]byte{0, 1})), section(secData, vec([]byte{2, 1, 0x41, 0, 0x0b, 0}))), wasmfile.RuleMismatch, "it goes into memory 1, there are 1"},
 		{"fewer bodies", module(types, section(secFunction, many(2, 0)), section(secCode, vec(emptyBody))), wasmfile.RuleMismatch, "1 bodies for 2 functions"},
 		{"no bodies", module(types, section(secFunction, many(2, 0))), wasmfile.RuleMismatch, "file at byte 19: 2 functions are declared and 0 have a body"},
 		{"fewer data", module(section(secDataCount, leb(2)), section(secData, vec([]byte{1, 0}))), wasmfile.RuleMismatch, "2 data segments are announced and 1 follow"},
