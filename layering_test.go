@@ -75,6 +75,11 @@ var layerTable = map[string]layerRule{
 		// Guests in every language are what it is tested and measured with.
 		testMay: []string{"internal/guestbuild"},
 	},
+	"host/spectest": {
+		why:   "what the specification tests is held of every rewriter, in one way",
+		ours:  []string{"host/wasmfile"},
+		third: []string{layerWazero, "github.com/stretchr/testify"},
+	},
 	"schedule": {
 		why:   "when things are due is computed, not stored or executed",
 		ours:  []string{"task"},

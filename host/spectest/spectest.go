@@ -1,7 +1,8 @@
-package fuel_test
+// Package spectest runs the tests of the WebAssembly specification on modules as they
+// are and as a rewriter makes them, for the tests of rewriters.
+package spectest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,14 +17,28 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/taskhost/taskhost/host/fuel"
 	"github.com/taskhost/taskhost/host/wasmfile"
 )
 
-// The tests of the WebAssembly specification lie in wazero's module. Each script is
-// run twice, as it is and rewritten, and has to come out the same: which modules
-// are accepted, what each call returns, and which trap.
-func TestSpecification(t *testing.T) {
+// A Rewriter changes a module. An error stands for that of an instantiation.
+type Rewriter func(t *testing.T, wasm []byte) (*Rewritten, error)
+
+// Rewritten is a module that was changed.
+type Rewritten struct {
+	Code []byte
+	// Context is what it is instantiated in, nil for the test's.
+	Context context.Context //nolint:containedctx // it is handed over, and used at once
+	// Start is called with the instance before anything runs in it, where it is not
+	// nil. An error stands for that of the start function.
+	Start func(ctx context.Context, instance api.Module) error
+	// Done is called after the last call, where it is not nil.
+	Done func(ctx context.Context, instance api.Module)
+}
+
+// Test runs each script twice, as it is and rewritten. It has to come out the same:
+// which modules are accepted, what each call returns, and which trap. The scripts lie
+// in wazero's module.
+func Test(t *testing.T, rewrite Rewriter) {
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
 	require.NoError(t, err)
 	root := filepath.Join(strings.TrimSpace(string(dir)), "internal/integration_test/spectest")
@@ -34,7 +49,7 @@ func TestSpecification(t *testing.T) {
 		require.NoError(t, err)
 		for _, script := range scripts {
 			t.Run(version+"/"+strings.TrimSuffix(filepath.Base(script), ".json"), func(t *testing.T) {
-				s := newSpec(t, root, script)
+				s := newSpec(t, root, script, rewrite)
 				s.run(version == "v2")
 				total.add(s.tally)
 			})
@@ -90,12 +105,13 @@ type spec struct {
 // side is a runtime, and the instances in it by their name in the script.
 type side struct {
 	runtime   wazero.Runtime
-	rewritten bool
+	rewrite   Rewriter // nil for as it is
 	instances map[string]api.Module
 	last      api.Module
+	done      []func()
 }
 
-func newSpec(t *testing.T, root, script string) *spec {
+func newSpec(t *testing.T, root, script string, rewrite Rewriter) *spec {
 	s := &spec{t: t, dir: filepath.Dir(script)}
 	text, err := os.ReadFile(script)
 	require.NoError(t, err)
@@ -104,17 +120,17 @@ func newSpec(t *testing.T, root, script string) *spec {
 	s.commands = file.Commands
 	spectest, err := os.ReadFile(filepath.Join(root, "testdata", "spectest.wasm"))
 	require.NoError(t, err)
-	for _, side := range []**side{&s.plain, &s.own} {
-		*side = newSide(t, side == &s.own)
-		_, err = (*side).runtime.InstantiateWithConfig(t.Context(), spectest, wazero.NewModuleConfig())
+	s.plain, s.own = newSide(t, nil), newSide(t, rewrite)
+	for _, side := range []*side{s.plain, s.own} {
+		_, err = side.runtime.InstantiateWithConfig(t.Context(), spectest, wazero.NewModuleConfig())
 		require.NoError(t, err)
 	}
 	return s
 }
 
-func newSide(t *testing.T, rewritten bool) *side {
+func newSide(t *testing.T, rewrite Rewriter) *side {
 	config := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
-	side := &side{runtime: wazero.NewRuntimeWithConfig(t.Context(), config), rewritten: rewritten, instances: map[string]api.Module{}}
+	side := &side{runtime: wazero.NewRuntimeWithConfig(t.Context(), config), rewrite: rewrite, instances: map[string]api.Module{}}
 	t.Cleanup(func() { require.NoError(t, side.runtime.Close(context.Background())) })
 	return side
 }
@@ -138,6 +154,9 @@ func (s *spec) run(calls bool) {
 				s.call(at, c)
 			}
 		}
+	}
+	for _, done := range s.own.done {
+		done()
 	}
 }
 
@@ -164,22 +183,27 @@ func (d *side) instantiate(t *testing.T, wasm []byte, name, as string) (err erro
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	if d.rewritten {
-		if wasm, err = rewrite(wasm); err != nil {
+	change := &Rewritten{Code: wasm}
+	if d.rewrite != nil {
+		if change, err = d.rewrite(t, wasm); err != nil {
 			return err
 		}
 	}
-	instance, err := d.runtime.InstantiateWithConfig(t.Context(), wasm, wazero.NewModuleConfig().WithName(as).WithStartFunctions())
+	ctx := t.Context()
+	if change.Context != nil {
+		ctx = change.Context
+	}
+	instance, err := d.runtime.InstantiateWithConfig(ctx, change.Code, wazero.NewModuleConfig().WithName(as).WithStartFunctions())
 	if err != nil {
 		return err
 	}
-	if d.rewritten {
-		meter, err := fuel.Attach(instance)
-		require.NoError(t, err)
-		meter.Arm(0, 100_000)
-		if err := meter.Start(t.Context()); err != nil {
+	if change.Start != nil {
+		if err := change.Start(t.Context(), instance); err != nil {
 			return err
 		}
+	}
+	if change.Done != nil {
+		d.done = append(d.done, func() { change.Done(t.Context(), instance) })
 	}
 	if d.last = instance; name != "" {
 		d.instances[name] = instance
@@ -188,14 +212,6 @@ func (d *side) instantiate(t *testing.T, wasm []byte, name, as string) (err erro
 		d.instances[as] = instance
 	}
 	return nil
-}
-
-func rewrite(wasm []byte) ([]byte, error) {
-	file, err := wasmfile.Read(bytes.Clone(wasm))
-	if err != nil {
-		return nil, err
-	}
-	return fuel.Rewrite(file, wasm)
 }
 
 func (s *spec) call(at string, c command) {
