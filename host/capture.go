@@ -36,9 +36,9 @@ const (
 	ownSDK = "go/"
 	// noDefinition is an index that no module has.
 	noDefinition = -1
-	// otherDay is by how many seconds the time of day is off, to see what is made of
-	// it.
-	otherDay = 1000 * 24 * 60 * 60
+	// otherDay is by how much the time of day is off, to see what is made of it: so
+	// that no part of a date or a time is the same, and a remainder neither.
+	otherDay = 988*24*time.Hour + 3*time.Hour + 46*time.Minute + 19*time.Second + 123_456_789
 	// goGenerators is how many random number generators the runtime of a Go program
 	// has.
 	goGenerators = 2
@@ -123,7 +123,7 @@ func (m *module) findState(ctx context.Context, from *origin, a *rehearsal, as s
 	if from.random.Found() < goGenerators {
 		return nil
 	}
-	c, err := m.rehearse(ctx, setting{seed: as.seed, wall: as.wall.Add(otherDay * time.Second)}, last)
+	c, err := m.rehearse(ctx, setting{seed: as.seed, wall: as.wall.Add(otherDay)}, last)
 	if err != nil || c == nil {
 		return err
 	}

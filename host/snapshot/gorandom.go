@@ -41,12 +41,28 @@ const (
 	rekey    = 4 // numbers of the last block that become the key
 )
 
+const (
+	// mostStates is how many generators there may be, and mostTried how many places
+	// that only look like one at first: it takes a microsecond to tell, and a module
+	// that is full of them was made to keep the host busy.
+	mostStates = 64
+	mostTried  = 4 << 10
+)
+
 // FindGoRandom looks for the generators in two memories of the same module that had
-// different random numbers and the same of all else.
+// different random numbers and the same of all else. It finds none where there are
+// more than a program has.
 func FindGoRandom(one, other *Memory) *GoRandom {
 	g := &GoRandom{}
 	a, b := one.used(), other.used()
+	tried := 0
 	for at := 0; at+stateSize <= min(len(a), len(b)); at += 8 {
+		if !hasForm(a[at:]) || !hasForm(b[at:]) {
+			continue
+		}
+		if tried++; tried > mostTried || len(g.states) == mostStates {
+			return &GoRandom{}
+		}
 		if !isState(a[at:]) || !isState(b[at:]) {
 			continue
 		}
@@ -67,16 +83,26 @@ func FindGoRandom(one, other *Memory) *GoRandom {
 // more.
 func (g *GoRandom) Found() int { return len(g.states) }
 
-// isState reports whether bytes begin with the state of a generator.
-func isState(bytes []byte) bool {
+// hasForm reports whether the numbers of a state are such as one can have.
+func hasForm(bytes []byte) bool {
 	used, made := binary.LittleEndian.Uint32(bytes[stateUsed:]), binary.LittleEndian.Uint32(bytes[stateReady:])
 	counter := binary.LittleEndian.Uint32(bytes[stateCounter:])
 	switch {
 	case counter >= blocks || counter%perBlock != 0 || used > made:
 		return false
-	case counter == blocks-perBlock && made != ready-rekey, counter != blocks-perBlock && made != ready:
+	case counter == blocks-perBlock:
+		return made == ready-rekey
+	default:
+		return made == ready
+	}
+}
+
+// isState reports whether bytes begin with the state of a generator.
+func isState(bytes []byte) bool {
+	if !hasForm(bytes) {
 		return false
 	}
+	made, counter := binary.LittleEndian.Uint32(bytes[stateReady:]), binary.LittleEndian.Uint32(bytes[stateCounter:])
 	// What math/rand/v2 writes a generator down as.
 	text := append(make([]byte, 0, 48), "chacha8:"...)
 	text = binary.BigEndian.AppendUint64(text, uint64(counter/perBlock*ready))

@@ -19,14 +19,17 @@ const (
 	timeSize      = 16
 )
 
+// mostTimes is how many there may be: a module that is full of them was made to
+// keep the host busy.
+const mostTimes = 4 << 10
+
 // timeEpoch is what seconds are counted from, in Unix time.
 var timeEpoch = time.Date(1885, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 
 // FindGoTimes compares two memories of the same module that had the same of all but
-// the time of day, which was later by a number of seconds for the other, and clock
-// readings up to clock. It is false where they differ in anything but times: then
-// something was made of one.
-func FindGoTimes(one, other *Memory, later, clock int64) (*GoTimes, bool) {
+// the time of day, which was later for the other, and clock readings up to clock. It
+// is false where they differ in anything but times: then something was made of one.
+func FindGoTimes(one, other *Memory, later time.Duration, clock int64) (*GoTimes, bool) {
 	t := &GoTimes{}
 	a, b := one.used(), other.used()
 	if len(a) != len(b) {
@@ -41,7 +44,7 @@ func FindGoTimes(one, other *Memory, later, clock int64) (*GoTimes, bool) {
 			if x == y {
 				continue
 			}
-			if x&timeMonotonic == 0 || y-x != uint64(later)<<timeSeconds || at+timeSize > len(a) {
+			if x&y&timeMonotonic == 0 || between(x, y) != later || at+timeSize > len(a) || len(t.offsets) == mostTimes {
 				return nil, false
 			}
 			if reading := int64(binary.LittleEndian.Uint64(a[at+8:])); reading <= 0 || reading > clock+1 {
@@ -51,6 +54,13 @@ func FindGoTimes(one, other *Memory, later, clock int64) (*GoTimes, bool) {
 		}
 	}
 	return t, true
+}
+
+// between is the time from the one to the other.
+func between(x, y uint64) time.Duration {
+	const nanoseconds = 1<<timeSeconds - 1
+	seconds := time.Duration(y&^timeMonotonic>>timeSeconds) - time.Duration(x&^timeMonotonic>>timeSeconds)
+	return seconds*time.Second + time.Duration(y&nanoseconds) - time.Duration(x&nanoseconds)
 }
 
 // Found is how many there are.
