@@ -155,7 +155,7 @@ func TestUnknownImports(t *testing.T) {
 		"env.table":       "\x03env\x05table\x01\x70\x00\x01",
 	} {
 		m := newModule(done)
-		m.memory = nil // one at most, imported or not
+		m.memory, m.data = nil, nil // one at most, imported or not
 		m.foreign = [][]byte{[]byte(entry)}
 		requireRefused(t, e, m.bytes(), provides, name+only)
 	}
@@ -193,7 +193,7 @@ func TestWrongSignatures(t *testing.T) {
 		}),
 		"it exports no function taskhost_run: ": with(func(m *module) { m.function(abi.ExportRun).export = "" }),
 		`it exports no memory named "memory"`:   with(func(m *module) { m.memoryAs = "mem" }),
-		`no memory named "memory"`:              with(func(m *module) { m.memory = nil }),
+		`no memory named "memory"`:              with(func(m *module) { m.memory, m.data = nil, nil }),
 	} {
 		t.Run(says, func(t *testing.T) { requireRefused(t, e, wasm, says) })
 	}
