@@ -142,6 +142,9 @@ func sums(dir string) (string, error) {
 		if err != nil || name == sumsName || strings.HasSuffix(name, ".tmp") {
 			return err
 		}
+		if !entry.Type().IsRegular() { // which may have no end
+			return errDamaged
+		}
 		file, err := os.Open(path)
 		if err != nil {
 			return err

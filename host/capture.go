@@ -24,8 +24,8 @@ const (
 )
 
 const (
-	// captureTimeout bounds one rehearsal. A module that takes longer is set up in
-	// each execution.
+	// captureTimeout bounds all rehearsals of a module. One that takes longer is set up
+	// in each execution.
 	captureTimeout = 5 * time.Second
 	// maxImage bounds what is in the memory of an image, in bytes.
 	maxImage = 256 << 20
@@ -50,7 +50,7 @@ const (
 // capture takes the image that executions begin from, as far along as it may be.
 func (m *module) capture(ctx context.Context) error {
 	m.start = origin{image: m.first}
-	ctx, cancel := context.WithTimeout(ctx, captureTimeout)
+	ctx, cancel := context.WithTimeout(ctx, m.engine.patience)
 	defer cancel()
 	setting := setting{seed: newSeed(), wall: time.Now()}
 	full, err := m.rehearse(ctx, setting, warmedUp)

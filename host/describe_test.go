@@ -85,7 +85,8 @@ func TestDescribeStops(t *testing.T) {
 		"start function":    start,
 	} {
 		t.Run(name, func(t *testing.T) {
-			digest := m.attempt(t).Digest
+			var digest string
+			host.Impatiently(sharedEngine(), func() { digest = m.attempt(t).Digest })
 			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 			defer cancel()
 			manifest, err := sharedEngine().Describe(ctx, digest)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/taskhost/taskhost/host/snapshot"
 )
@@ -29,9 +30,12 @@ type Config struct {
 // Engine runs modules. It is safe for concurrent use, and has no goroutines of
 // its own.
 type Engine struct {
-	config    Config
-	space     *snapshot.Space
-	onCompile func() // for tests, nil otherwise
+	config   Config
+	space    *snapshot.Space
+	patience time.Duration // of captures, less in tests
+	// For tests, nil otherwise.
+	onCompile func()
+	onReset   func(*module, *instance)
 
 	mu      sync.Mutex
 	modules map[string]*module
@@ -79,7 +83,7 @@ func newEngine(_ context.Context, config Config, method snapshot.Method) (*Engin
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{config: config, space: space, modules: make(map[string]*module)}, nil
+	return &Engine{config: config, space: space, patience: captureTimeout, modules: make(map[string]*module)}, nil
 }
 
 // Close frees what the engine holds. Executions must have ended.
@@ -144,8 +148,13 @@ func (e *Engine) Prepare(ctx context.Context, digest string, wasm []byte) error 
 		close(m.ready)
 		e.use(m)
 		evicted := e.evictModules(m)
+		spare := e.evictInstance() // the module has brought one
 		e.mu.Unlock()
-		return errors.Join(m.err, closeAll(ctx, evicted))
+		err := errors.Join(m.err, closeAll(ctx, evicted))
+		if spare != nil {
+			err = errors.Join(err, spare.close(ctx))
+		}
+		return err
 	}
 	e.mu.Unlock()
 	err := m.wait(ctx)

@@ -194,6 +194,9 @@ func (e *Engine) run(ctx context.Context, x *execution, call func(context.Contex
 		x.stderr.flush(guestCtx)
 		done()
 		wall, processor := stop()
+		if wall > small {
+			i.entries = nil // it may have needed a large stack
+		}
 		x.usage = Usage{Sandbox: wall, CPU: processor, PeakMemory: int64(i.memory.Peak()), Fuel: i.meter.Used(), Pooled: pooled}
 		x.refused, x.ended = i.memory.Refused(), i.meter.Reason()
 		if closing := e.give(ctx, m, i, x.attempt.Fresh, err); closing != nil {
@@ -206,7 +209,7 @@ func (e *Engine) run(ctx context.Context, x *execution, call func(context.Contex
 	if err := x.prepare(guestCtx, i, &from); err != nil {
 		return err
 	}
-	return x.protected(func() error { return call(guestCtx, i) })
+	return protected(func() error { return call(guestCtx, i) })
 }
 
 // prepare brings an instance to where an execution begins.
@@ -224,21 +227,15 @@ func (x *execution) prepare(ctx context.Context, i *instance, from *origin) erro
 	if from.initialized {
 		return nil
 	}
-	if err := x.protected(func() error { return i.initialize(ctx) }); err != nil {
+	if err := protected(func() error { return i.initialize(ctx) }); err != nil {
 		return err
 	}
-	i.meter.Refill(x.attempt.Limits.Depth) // what is counted is the task's own work
+	// What counts is the task's own: it may be in an instance that has been set up.
+	i.meter.Refill(x.attempt.Limits.Depth)
+	if !x.command {
+		x.hostCalls, x.output, x.outputType, x.failure = 0, nil, "", nil
+	}
 	return nil
-}
-
-// protected survives what wazero panics with beside a trap.
-func (x *execution) protected(call func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	return call()
 }
 
 // begin gives an instance to the execution, until the function that it returns is

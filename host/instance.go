@@ -28,7 +28,8 @@ type instance struct {
 }
 
 // refresh is how many executions it is until the functions of an instance are looked
-// up again: each keeps a stack, as large as it ever had to be.
+// up again: each keeps a stack, as large as it ever had to be, which may be 100 MB.
+// That takes time, so that it is done after each execution that was not small, too.
 const refresh = 256
 
 // instantiate makes an instance that begins as an image and may grow to most bytes.
@@ -109,9 +110,25 @@ func (i *instance) reset() error {
 // an error. One whose stack has grown large is let go as well.
 func (i *instance) reusable(err error) bool {
 	var bug runtime.Error // in a function of the host
-	return !errors.As(err, &bug) && i.meter.Reason() != fuel.TooDeep &&
+	var panicked *runtimePanic
+	return !errors.As(err, &bug) && !errors.As(err, &panicked) && i.meter.Reason() != fuel.TooDeep &&
 		(err == nil || !strings.Contains(err.Error(), "stack overflow"))
 }
+
+// protected survives what wazero panics with beside a trap.
+func protected(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &runtimePanic{p}
+		}
+	}()
+	return call()
+}
+
+// runtimePanic is a panic of the runtime, after which nobody knows what it has left.
+type runtimePanic struct{ cause any }
+
+func (e *runtimePanic) Error() string { return fmt.Sprint(e.cause) }
 
 func (i *instance) close(ctx context.Context) error {
 	return i.guest.Close(context.WithoutCancel(ctx))

@@ -102,7 +102,11 @@ func (m *module) prepare(ctx context.Context, wasm []byte) (err error) {
 	if m.first, err = m.engine.space.Initial(m.image); err != nil {
 		return err
 	}
-	return m.capture(ctx)
+	if err := m.capture(ctx); err != nil || ctx.Err() == nil {
+		return err
+	}
+	// Some of it was cut short, and would be missing for as long as the module is kept.
+	return tooLong(ctx)
 }
 
 // newRuntime makes the runtime, with what guests can import.
@@ -167,15 +171,21 @@ func (m *module) compile(ctx context.Context, code []byte) (err error) {
 	case err == nil:
 		m.codeBytes = codeFactor * int64(len(code))
 		return nil
-	case errors.Is(ctx.Err(), context.Canceled):
-		return fmt.Errorf("compile the module: %w", ctx.Err())
 	case ctx.Err() != nil:
-		return &ModuleError{Reason: "limit compile time: the module takes too long to compile: split it, or build it without inlining", Err: ctx.Err()}
+		return tooLong(ctx)
 	case isCacheFailure(err):
 		return err
 	default:
 		return &ModuleError{Reason: "it cannot be compiled: " + capped(err.Error(), maxMessage), Err: err}
 	}
+}
+
+// tooLong is the error where the context of the preparation has ended.
+func tooLong(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("compile the module: %w", ctx.Err())
+	}
+	return &ModuleError{Reason: "limit compile time: the module takes too long to compile: split it, or build it without inlining", Err: ctx.Err()}
 }
 
 // codeFactor is by how much compiled code is larger than the module, as a rule.

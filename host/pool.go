@@ -48,6 +48,9 @@ func (e *Engine) give(ctx context.Context, m *module, i *instance, fresh bool, e
 		e.mu.Unlock()
 		return i.close(ctx)
 	}
+	if e.onReset != nil {
+		e.onReset(m, i)
+	}
 	e.mu.Lock()
 	m.idle = append(m.idle, i)
 	spare := e.evictInstance()
@@ -64,6 +67,9 @@ func (e *Engine) evictInstance() *instance {
 	count := 0
 	var oldest *module
 	for _, m := range e.modules {
+		if !m.isReady() { // its instances are not the lock's yet
+			continue
+		}
 		count += len(m.idle)
 		if len(m.idle) > 0 && (oldest == nil || m.used < oldest.used) {
 			oldest = m

@@ -31,10 +31,12 @@ func endless(t *testing.T) map[string]host.Attempt {
 		"a loop":                m.run(running, forever, done).attempt(t),
 		"a loop of host calls":  m.run(running, calls, done).attempt(t),
 		"a loop of memory.grow": m.run(running, grows, done).attempt(t),
-		"_initialize":           m.run(done).add(abi.ExportInitialize, running, forever).attempt(t),
 	}
-	m.start = true
-	attempts["a start function"] = m.add("", running, forever).attempt(t)
+	host.Impatiently(sharedEngine(), func() {
+		attempts["_initialize"] = m.run(done).add(abi.ExportInitialize, running, forever).attempt(t)
+		m.start = true
+		attempts["a start function"] = m.add("", running, forever).attempt(t)
+	})
 	for name, attempt := range attempts {
 		attempt.Limits.HostCalls = 1 << 40
 		attempts[name] = attempt

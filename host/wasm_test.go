@@ -35,12 +35,13 @@ type module struct {
 	imports   []importDecl
 	foreign   [][]byte // imports that are no functions
 	functions []function
-	memory    []byte // its limits, nil for none
-	memoryAs  string // its export
-	table     []byte // indexes of functions
-	start     bool   // with the last function
-	reexport  string // an import to export as well
-	data      []byte // from address 0
+	memory    []byte   // its limits, nil for none
+	memoryAs  string   // its export
+	table     []byte   // indexes of functions
+	start     bool     // with the last function
+	reexport  string   // an import to export as well
+	data      []byte   // from address 0
+	globals   [][]byte // entries of the section
 }
 
 // manifest is what a module made by newModule declares.
@@ -201,6 +202,9 @@ func (m *module) bytes() []byte {
 	if m.memory != nil {
 		out = append(out, section(5, m.memory)...)
 		exports = append(exports, join(str(m.memoryAs), []byte{2, 0}))
+	}
+	if m.globals != nil {
+		out = append(out, section(6, m.globals...)...)
 	}
 	out = append(out, section(7, exports...)...)
 	if m.start {
