@@ -52,7 +52,8 @@ func (m *module) capture(ctx context.Context) error {
 	m.start = origin{image: m.first}
 	ctx, cancel := context.WithTimeout(ctx, m.engine.patience)
 	defer cancel()
-	setting := setting{seed: newSeed(), wall: time.Now()}
+	// From a whole second on, so that the nanoseconds of the other day carry nothing over.
+	setting := setting{seed: newSeed(), wall: time.Now().Truncate(time.Second)}
 	full, err := m.rehearse(ctx, setting, warmedUp)
 	if err != nil || full == nil {
 		return err

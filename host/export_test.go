@@ -58,6 +58,9 @@ func FuelWithFixedClock(e *Engine, attempt Attempt) (int64, error) {
 	return x.usage.Fuel, err
 }
 
+// OtherDay is by how much the time of day is off in one rehearsal.
+const OtherDay = otherDay
+
 // NewByMethod gives an engine that resets memories in one way.
 func NewByMethod(ctx context.Context, config Config, method string) (*Engine, error) {
 	return newEngine(ctx, config, snapshot.Method(method))

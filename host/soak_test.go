@@ -118,7 +118,7 @@ func ended(out host.Outcome) string {
 // bug is one of the host's.
 func bug(func()) {
 	none := make([]int, 0, soakWorkers)
-	none[len(none)]++
+	none[soakWorkers]++
 }
 
 // steps are the executions of a soak: quick ones, and ones that take long.
