@@ -42,6 +42,9 @@ type module struct {
 	reexport  string   // an import to export as well
 	data      []byte   // from address 0
 	globals   [][]byte // entries of the section
+	segments  [][]byte // of data, in place of data, counted ahead of the code
+	// exportGlobal is what the first global is exported as, "" for not.
+	exportGlobal string
 }
 
 // manifest is what a module made by newModule declares.
@@ -206,6 +209,9 @@ func (m *module) bytes() []byte {
 	if m.globals != nil {
 		out = append(out, section(6, m.globals...)...)
 	}
+	if m.exportGlobal != "" {
+		exports = append(exports, join(str(m.exportGlobal), []byte{3, 0}))
+	}
 	out = append(out, section(7, exports...)...)
 	if m.start {
 		index := leb(len(m.imports) + len(m.functions) - 1)
@@ -214,7 +220,13 @@ func (m *module) bytes() []byte {
 	if m.table != nil {
 		out = append(out, section(9, join([]byte{0, 0x41, 0, 0x0b}, leb(len(m.table)), m.table))...)
 	}
+	if m.segments != nil {
+		out = append(out, 12, 1, byte(len(m.segments)))
+	}
 	out = append(out, section(10, bodies...)...)
+	if m.segments != nil {
+		return append(out, section(11, m.segments...)...)
+	}
 	if m.data != nil {
 		out = append(out, section(11, join([]byte{0, 0x41, 0, 0x0b}, str(string(m.data))))...)
 	}
