@@ -72,7 +72,8 @@ func (m *module) loadKept(ctx context.Context, dir string, code []byte) error {
 
 func (m *module) loadFrom(ctx context.Context, dir string, code []byte) (err error) {
 	if m.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
-		return err
+		m.cache = nil
+		return fmt.Errorf("%w: %w", errNoDir, err)
 	}
 	if err := m.newRuntime(ctx); err != nil {
 		return err
@@ -96,6 +97,9 @@ func cacheName(digest string) string {
 	return "named-" + hex.EncodeToString(sum[:])
 }
 
+// errNoDir is that of a directory that could not be made. wazero's own has no type.
+var errNoDir = errors.New("compiled code cannot be kept")
+
 var errDamaged = errors.New("compiled code is not what was written")
 
 // isDamaged reports whether compiled code is not what was written. wazero says so
@@ -109,7 +113,7 @@ func isDamaged(err error) bool {
 func isCacheFailure(err error) bool {
 	var path *fs.PathError
 	var link *os.LinkError
-	return errors.As(err, &path) || errors.As(err, &link) || isDamaged(err)
+	return errors.As(err, &path) || errors.As(err, &link) || errors.Is(err, errNoDir) || isDamaged(err)
 }
 
 // checkKept gives the sums of what is kept, or nothing where nothing is.
