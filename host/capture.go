@@ -82,7 +82,7 @@ func (m *module) capture(ctx context.Context) error {
 // imageOf takes the image at the end of a stage, or says why it may not be kept.
 func (m *module) imageOf(ctx context.Context, full *rehearsal, as setting, last stage) (from origin, err error) {
 	a := full
-	if last < full.reached {
+	if last < full.begun {
 		if a, err = m.rehearse(ctx, as, last); err != nil || a == nil {
 			return origin{why: "it does not do the same each time"}, err
 		}

@@ -21,6 +21,7 @@ type rehearsal struct {
 	*execution
 	instance *instance
 	reached  stage
+	begun    stage // beyond reached where one has failed, and has left what it did
 	clock    int64 // what it has seen of the monotonic clock
 	// seen is what it had asked for at the end of each stage.
 	seen [warmedUp + 1]request
@@ -92,6 +93,10 @@ func (r *rehearsal) run(ctx context.Context, from, to stage) {
 
 // step does one stage.
 func (r *rehearsal) step(ctx context.Context, next stage) bool {
+	if next == warmedUp && !r.isOwn() {
+		return false
+	}
+	r.begun = next
 	switch next {
 	case initialized:
 		return r.instance.initialize(ctx) == nil
@@ -99,12 +104,6 @@ func (r *rehearsal) step(ctx context.Context, next stage) bool {
 		_, err := r.instance.call(ctx, abi.ExportDescribe)
 		return err == nil && len(r.output) > 0
 	case warmedUp:
-		var manifest struct {
-			SDK string `json:"sdk"`
-		}
-		if json.Unmarshal(r.output, &manifest) != nil || !strings.HasPrefix(manifest.SDK, ownSDK) {
-			return false
-		}
 		for range warmUps {
 			if status, err := r.instance.call(ctx, abi.ExportRun, api.EncodeI32(noDefinition)); err != nil || uint32(status) == abi.RunDone {
 				return false
@@ -112,6 +111,14 @@ func (r *rehearsal) step(ctx context.Context, next stage) bool {
 		}
 	}
 	return true
+}
+
+// isOwn reports whether the module says that it is made with an SDK that is known.
+func (r *rehearsal) isOwn() bool {
+	var manifest struct {
+		SDK string `json:"sdk"`
+	}
+	return json.Unmarshal(r.output, &manifest) == nil && strings.HasPrefix(manifest.SDK, ownSDK)
 }
 
 func (r *rehearsal) end(ctx context.Context) { _ = r.instance.close(ctx) }
