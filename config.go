@@ -36,6 +36,15 @@ type Config struct {
 	// again. It holds executable code: nobody else may be able to write there.
 	// It is made if it does not exist. Defaults to none.
 	CacheDir string
+	// Isolation says where guests run: [InProcess], or [Worker]s. Defaults to
+	// InProcess.
+	Isolation Isolation
+	// WorkerCommand starts a worker, with its arguments: a program that calls
+	// [RunWorker] first. Defaults to the program itself, which then has to.
+	WorkerCommand []string
+	// RequireIsolation has [New] fail where a wall around workers cannot stand on
+	// this system, which [Host.Walls] tells.
+	RequireIsolation bool
 	// Logger takes what the host has to report. Arguments, results and task
 	// logs are never written to it. Defaults to none.
 	Logger *slog.Logger
@@ -71,6 +80,7 @@ const maxSlots = 10_000
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Database, "taskhost.db")
+	setDefault(&c.Isolation, InProcess)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -105,6 +115,9 @@ func (c Config) validate() error {
 	}
 	if err := c.Limits.Validate(); err != nil {
 		return fmt.Errorf("taskhost: Config.Limits: %w", err)
+	}
+	if err := c.validateIsolation(); err != nil {
+		return err
 	}
 	if scheme, _, ok := strings.Cut(c.Database, "://"); ok && !isPostgres(c.Database) {
 		return fmt.Errorf("taskhost: Config.Database must be the path of a file or an address that begins with postgres://, not with %.20s://", scheme)

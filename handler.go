@@ -76,6 +76,7 @@ func (h *handler) runModule(ctx context.Context, exec *task.Execution, log task.
 		},
 	}, guestCalls{log})
 	outcome := task.Outcome{
+		Postpone:   postponed(&out),
 		Result:     out.Output,
 		ResultType: out.OutputType,
 		Usage: task.Usage{
@@ -95,6 +96,19 @@ func (h *handler) runModule(ctx context.Context, exec *task.Execution, log task.
 		}
 	}
 	return outcome
+}
+
+// setAside is how long a task waits whose module is in quarantine, until it is looked
+// at again.
+const setAside = 30 * time.Second
+
+// postponed is how long a task is to wait that could not be run, by no fault of its
+// own.
+func postponed(out *host.Outcome) time.Duration {
+	if out.SetAside {
+		return setAside
+	}
+	return 0
 }
 
 // execute runs an attempt. The engine may have let its module go since it was
@@ -135,6 +149,8 @@ func cause(kind host.Kind) task.Cause {
 		return task.CauseTrap
 	case host.KindLimit:
 		return task.CauseLimit
+	case host.KindCrashed:
+		return task.CauseCrashed
 	case host.KindStopped:
 		return task.CauseTimeout // the store knows better where it was not that
 	default:

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/modules"
 	"github.com/taskhost/taskhost/task"
@@ -27,7 +26,7 @@ import (
 type Host struct {
 	config  Config
 	store   store
-	engine  *host.Engine
+	engine  engine
 	library *modules.Library
 
 	mu        sync.Mutex
@@ -64,7 +63,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("taskhost: %w", err)
 	}
-	engine, err := host.New(ctx, host.Config{CacheDir: config.CacheDir})
+	engine, err := newEngine(ctx, &config)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("taskhost: %w", err), store.Close())
 	}
@@ -112,7 +111,8 @@ func (h *Host) Start(ctx context.Context) error {
 	}
 	h.state, h.declared = started, true
 	h.config.Logger.InfoContext(ctx, "taskhost started", slog.String("node", node),
-		slog.String("database", h.config.place()), slog.Int("wasm_slots", h.config.MaxWasmWorkers))
+		slog.String("database", h.config.place()), slog.Int("wasm_slots", h.config.MaxWasmWorkers),
+		slog.String("isolation", string(h.config.Isolation)), slog.Any("missing_walls", h.missingWalls()))
 	return nil
 }
 

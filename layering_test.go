@@ -71,7 +71,7 @@ var layerTable = map[string]layerRule{
 	"host/...": {
 		why:   "the engine knows nothing of queues, names or databases",
 		ours:  []string{"abi", "host/..."},
-		third: []string{layerWazero, "golang.org/x/sys"},
+		third: []string{layerWazero, "golang.org/x/sys", "github.com/elastic/go-seccomp-bpf"},
 		// Guests in every language are what it is tested and measured with.
 		testMay: []string{"internal/guestbuild"},
 	},

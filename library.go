@@ -58,24 +58,11 @@ func (i inspector) Inspect(ctx context.Context, digest string, wasm []byte) (*mo
 	}
 	ctx, cancel := context.WithTimeout(ctx, compileTimeout)
 	defer cancel()
-	engine := i.host.engine
-	if err := engine.Prepare(ctx, digest, wasm); err != nil {
+	found, err := i.host.engine.Inspect(ctx, digest, wasm)
+	if err != nil {
 		return nil, rejected(err)
 	}
-	found, err := new(modules.Inspection), error(nil)
-	if found.MinMemory, err = engine.MinMemory(ctx, digest); err != nil {
-		return nil, err
-	}
-	if found.Note, err = engine.Note(ctx, digest); err != nil {
-		return nil, err
-	}
-	if found.Command, err = engine.IsCommand(ctx, digest); err != nil || found.Command {
-		return found, err
-	}
-	if found.Manifest, err = engine.Describe(ctx, digest); err != nil {
-		return nil, rejected(err)
-	}
-	return found, nil
+	return &modules.Inspection{Command: found.Command, Manifest: found.Manifest, MinMemory: found.MinMemory, Note: found.Note}, nil
 }
 
 func rejected(err error) error {

@@ -17,7 +17,10 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	taskhost.RunWorker()
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	waitAtMost = 30 * time.Second

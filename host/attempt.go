@@ -56,6 +56,9 @@ type Outcome struct {
 	// NotPrepared says that nothing was run, since the module was not prepared, or
 	// has been let go since.
 	NotPrepared bool
+	// SetAside says that nothing was run, since the module is in quarantine, as
+	// package sandbox says.
+	SetAside bool
 }
 
 // Usage is what an execution used.
@@ -90,6 +93,8 @@ const (
 	KindStopped Kind = "stopped"
 	// KindHost: the host could not run the attempt.
 	KindHost Kind = "host"
+	// KindCrashed: the process that ran the guest died, as package sandbox says.
+	KindCrashed Kind = "crashed"
 )
 
 // Failure is why an execution did not succeed.

@@ -26,7 +26,7 @@ const sumsName = "sums"
 // load compiles the module, or takes what is kept.
 func (m *module) load(ctx context.Context, code []byte) error {
 	if m.engine.config.CacheDir != "" {
-		err := m.loadKept(ctx, filepath.Join(m.engine.config.CacheDir, cacheName(m.digest)), code)
+		err := m.loadKept(ctx, filepath.Join(m.engine.config.CacheDir, CacheName(m.digest)), code)
 		if !isCacheFailure(err) {
 			return err
 		}
@@ -87,9 +87,9 @@ func (m *module) count(change func(*Stats)) {
 	m.engine.mu.Unlock()
 }
 
-// cacheName is the name of a module's directory. A digest is the caller's, who may
+// CacheName is the name of a module's directory. A digest is the caller's, who may
 // have named the module in another way.
-func cacheName(digest string) string {
+func CacheName(digest string) string {
 	if raw, err := hex.DecodeString(digest); err == nil && len(raw) == sha256.Size {
 		return strings.ToLower(digest)
 	}

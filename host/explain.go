@@ -151,3 +151,7 @@ func (x *execution) meterLimit() *limitError {
 		return nil
 	}
 }
+
+// Clean makes a stranger's text safe to print and store: valid UTF-8 of at most limit
+// bytes, without control characters other than line ends and tabs.
+func Clean(text string, limit int) string { return capped(text, limit) }

@@ -28,6 +28,9 @@ type Outcome struct {
 	Result     []byte
 	ResultType string
 	Usage      Usage
+	// Postpone gives the attempt back, to be run again after so long, where the
+	// failure is not the task's: it waits, and says why.
+	Postpone time.Duration
 }
 
 // Usage is what an attempt used. A field is 0 where it was not measured.

@@ -79,7 +79,8 @@ const (
 	CauseTimeout Cause = "timeout"
 	// CauseInterrupted: the node stopped while the attempt ran.
 	CauseInterrupted Cause = "interrupted"
-	// CauseCrashed: the node died while the attempt ran.
+	// CauseCrashed: what ran the attempt died: its node, or the sandbox worker that
+	// had the guest.
 	CauseCrashed Cause = "crashed"
 	// CauseHost: the host could not run the attempt, by no fault of the task.
 	CauseHost Cause = "host"

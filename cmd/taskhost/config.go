@@ -39,6 +39,7 @@ func (a *app) showConfig() error {
 	rows := []setting{
 		{Key: "database", Value: redacted(s.database())},
 		{Key: "data_dir", Value: s.DataDir},
+		{Key: "isolation", Value: s.Isolation},
 	}
 	rows = append(rows, s.Limits.rows()...)
 	rows = append(rows, []setting{
@@ -50,6 +51,7 @@ func (a *app) showConfig() error {
 		{Key: "max_wasm_workers", Value: orAuto(s.MaxWasmWorkers)},
 		{Key: "migrate_at_start", Value: strconv.FormatBool(s.MigrateAtStart)},
 		{Key: "output", Value: s.Output},
+		{Key: "require_isolation", Value: strconv.FormatBool(s.RequireIsolation)},
 		{Key: "schema", Value: s.Schema},
 		{Key: "server", Value: orAuto(s.Server)},
 		{Key: "shutdown_timeout", Value: s.ShutdownTimeout.String()},

@@ -47,6 +47,8 @@ func (s *settings) hostConfig(logger *slog.Logger) taskhost.Config {
 		Schema:             s.Schema,
 		NoMigrate:          !s.MigrateAtStart,
 		CacheDir:           filepath.Join(s.DataDir, "cache"),
+		Isolation:          taskhost.Isolation(s.Isolation),
+		RequireIsolation:   s.RequireIsolation,
 		Logger:             logger,
 		MaxConcurrentTasks: s.MaxConcurrentTasks,
 		MaxSyncThreads:     s.MaxSyncThreads,

@@ -18,6 +18,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/taskhost/taskhost"
 )
 
 // Exit codes.
@@ -31,6 +33,7 @@ const (
 )
 
 func main() {
+	taskhost.RunWorker() // and not return, where this process is to be a sandbox worker
 	// The first signal begins a graceful stop. The second ends the process:
 	// what was running is then found by the next start, as after a crash.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

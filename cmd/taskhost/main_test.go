@@ -7,9 +7,12 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/taskhost/taskhost"
 )
 
 func TestMain(m *testing.M) {
+	taskhost.RunWorker()
 	testscript.Main(leakChecked{m}, map[string]func(){"taskhost": main})
 }
 

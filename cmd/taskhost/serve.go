@@ -53,6 +53,8 @@ holds its token and caches.`,
 func serverFlags(cmd *cobra.Command) {
 	databaseFlags(cmd)
 	flags := cmd.Flags()
+	settingFlag(flags, "isolation", "where guests run: worker, a process each, cut off as far as this system can; or inprocess (default worker)")
+	flags.Bool("require-isolation", false, "do not start where a wall around workers cannot stand on this system")
 	flags.Bool("migrate-at-start", true, "bring the database's tables up to date; without, an error where they are not")
 	settingFlag(flags, "listen", "address to listen on (default 127.0.0.1:7420; port 0 takes a free one)")
 	settingFlag(flags, "max-wasm-workers", "guests that run at once (default 4 for each processor, at least 8)")

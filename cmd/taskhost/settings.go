@@ -42,6 +42,7 @@ const (
 type settings struct {
 	Database           string        `koanf:"database"`
 	DataDir            string        `koanf:"data_dir"`
+	Isolation          string        `koanf:"isolation"`
 	Limits             limitSettings `koanf:"limits"`
 	Listen             string        `koanf:"listen"`
 	LogFormat          string        `koanf:"log_format"`
@@ -51,6 +52,7 @@ type settings struct {
 	MaxWasmWorkers     int           `koanf:"max_wasm_workers"`
 	MigrateAtStart     bool          `koanf:"migrate_at_start"`
 	Output             string        `koanf:"output"`
+	RequireIsolation   bool          `koanf:"require_isolation"`
 	Schema             string        `koanf:"schema"`
 	Server             string        `koanf:"server"`
 	ShutdownTimeout    time.Duration `koanf:"shutdown_timeout"`
@@ -66,6 +68,7 @@ func defaults(getenv func(string) string) map[string]any {
 	all := map[string]any{
 		"database":             "",
 		"data_dir":             stateDir(getenv),
+		"isolation":            "worker",
 		"listen":               "127.0.0.1:7420",
 		"log_format":           "",
 		"log_level":            "info",
@@ -74,6 +77,7 @@ func defaults(getenv func(string) string) map[string]any {
 		"max_wasm_workers":     0,
 		"migrate_at_start":     true,
 		"output":               "table",
+		"require_isolation":    false,
 		"schema":               "taskhost",
 		"server":               "",
 		"shutdown_timeout":     "30s",

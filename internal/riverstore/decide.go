@@ -37,6 +37,8 @@ func decide(claim *Claim, outcome task.Outcome, stopped error) *End {
 		end.Status, end.Outcome, end.GiveBack = task.Pending, task.Interrupted, true
 	case end.Failure.Cause == task.CauseInterrupted:
 		end.Status, end.Outcome = task.Interrupted, task.Interrupted
+	case outcome.Postpone > 0:
+		end.Status, end.Outcome, end.GiveBack, end.Wait = task.Pending, task.Interrupted, true, outcome.Postpone
 	case end.Failure.Permanent || t.Attempt >= t.MaxAttempts:
 		end.Status, end.Outcome = task.Failed, task.Failed
 	default:

@@ -1,0 +1,224 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// process is a worker as its parent sees it. One goroutine uses it at a time, but
+// for kill.
+type process struct {
+	cmd      *exec.Cmd
+	in       *os.File
+	out      *bufio.Reader
+	read     *os.File // what out reads from
+	lifeline *os.File
+	room     []byte
+	said     tail // on standard error
+	walls    []string
+
+	ended chan struct{} // closed once the process is gone
+	state *os.ProcessState
+	why   error // why the parent killed it, nil where it did not
+
+	digest string
+	runs   int
+	mu     sync.Mutex // guards why
+}
+
+// nobody is the user that workers are where the host is root.
+const nobody = 65534
+
+// readyTimeout bounds how long a worker may take to say that it is there.
+const readyTimeout = 10 * time.Second
+
+// start starts a worker for the module in a directory, and waits until it is there.
+func (p *Pool) start(ctx context.Context, role string, dir *os.File) (_ *process, err error) {
+	childIn, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	read, childOut, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, closeFiles(childIn, in))
+	}
+	childLife, lifeline, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, closeFiles(childIn, in, read, childOut))
+	}
+	w := &process{
+		in: in, read: read, lifeline: lifeline,
+		out:   bufio.NewReaderSize(read, 64<<10),
+		ended: make(chan struct{}),
+	}
+	cmd := exec.Command(p.command[0], p.command[1:]...) //nolint:gosec,noctx // the program itself; it is ended by the pool
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = childIn, childOut, &w.said
+	cmd.Env = p.environment(role, dir)
+	cmd.WaitDelay = time.Second
+	p.confine(cmd, childLife, dir)
+	w.cmd = cmd
+	err = p.spawn(cmd.Start)
+	err = errors.Join(err, closeFiles(childIn, childOut, childLife))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start a sandbox worker: %w", err), closeFiles(in, read, lifeline))
+	}
+	go func() {
+		_ = cmd.Wait()
+		w.state = cmd.ProcessState
+		close(w.ended)
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errors.New("it did not start in time"))
+	defer cancel()
+	f, err := w.expect(ctx, kindReady)
+	if err != nil {
+		return nil, fmt.Errorf("start a sandbox worker: %w", err)
+	}
+	w.walls = f.strings()
+	return w, f.done()
+}
+
+// environment is all that a worker is told of the outside.
+func (p *Pool) environment(role string, dir *os.File) []string {
+	memory := p.config.WorkerMemory
+	if role == roleCompile {
+		memory = p.config.CompileMemory
+	}
+	return append([]string{
+		roleVar + "=" + role,
+		memoryVar + "=" + strconv.FormatInt(memory, 10),
+		"GOMAXPROCS=2", // one for the guest, one to look after it
+		"GOTRACEBACK=single",
+	}, moduleEnvironment(dir)...)
+}
+
+// expect reads a frame, which must be of a kind. Where it does not come the worker is
+// killed, and the error says what has become of it.
+func (w *process) expect(ctx context.Context, want kind) (*fields, error) {
+	release := w.killWhenDone(ctx)
+	k, f, err := readFrame(w.out, maxFrame, &w.room)
+	release()
+	if err == nil && k != want {
+		err = errFrame
+	}
+	if err != nil {
+		return nil, w.failed(err)
+	}
+	return f, nil
+}
+
+// killWhenDone kills the worker when the context ends, until the function that it
+// returns is called.
+func (w *process) killWhenDone(ctx context.Context) func() {
+	done := make(chan struct{})
+	release := context.AfterFunc(ctx, func() {
+		defer close(done)
+		w.kill(context.Cause(ctx))
+	})
+	return func() {
+		if !release() {
+			<-done
+		}
+	}
+}
+
+// kill ends the worker at once. It may be called from any goroutine.
+func (w *process) kill(why error) {
+	w.mu.Lock()
+	if w.why == nil {
+		w.why = why
+	}
+	w.mu.Unlock()
+	_ = w.cmd.Process.Kill() // it may be gone
+}
+
+// failed makes sure that a worker is gone which did not do what it should, and says
+// why.
+func (w *process) failed(err error) error {
+	w.kill(err)
+	<-w.ended
+	_ = closeFiles(w.in, w.read, w.lifeline)
+	return &deathError{cause: w.cause(err)}
+}
+
+// stop ends a worker that has nothing to do.
+func (w *process) stop() {
+	_ = closeFiles(w.in, w.lifeline)
+	w.kill(errStopped)
+	<-w.ended
+	_ = w.read.Close()
+}
+
+var errStopped = errors.New("it is not needed any more")
+
+// deathError says what a worker died of.
+type deathError struct{ cause string }
+
+func (e *deathError) Error() string { return "the sandbox worker ended: " + e.cause }
+
+// cause says what a worker died of, in words for tenants.
+func (w *process) cause(err error) string {
+	w.mu.Lock()
+	why := w.why
+	w.mu.Unlock()
+	switch {
+	case w.said.contains("out of memory"), w.said.contains("cannot allocate memory"):
+		return "out of memory"
+	case errors.Is(err, errFrame):
+		return "it broke the protocol"
+	case why != nil && !errors.Is(why, err):
+		return why.Error()
+	case w.state == nil:
+		return "unknown"
+	default:
+		return w.state.String() // an exit code or a signal
+	}
+}
+
+// tail keeps the end of what a worker writes to standard error. It is for the
+// operator: it can have paths of the host.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const tailBytes = 8 << 10
+
+// Write implements [io.Writer].
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if over := len(t.text) - 2*tailBytes; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) contains(text string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Contains(t.text, []byte(text))
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text)
+}
+
+func closeFiles(files ...io.Closer) error {
+	var err error
+	for _, file := range files {
+		err = errors.Join(err, file.Close())
+	}
+	return err
+}
