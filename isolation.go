@@ -109,7 +109,8 @@ func newEngine(ctx context.Context, config *Config) (engine, error) {
 		return sandbox.New(ctx, sandbox.Config{
 			CacheDir:         config.CacheDir,
 			Command:          config.WorkerCommand,
-			Workers:          config.MaxWasmWorkers,
+			// More than can work at once, so that modules that take turns keep theirs.
+			Workers:          2 * config.MaxWasmWorkers,
 			RequireIsolation: config.RequireIsolation,
 			Logger:           config.Logger,
 		})

@@ -45,6 +45,7 @@ func (m *module) load(ctx context.Context, code []byte) error {
 // loadKept uses a directory for compiled code, and rebuilds what is damaged there.
 func (m *module) loadKept(ctx context.Context, dir string, code []byte) error {
 	kept, err := checkKept(dir)
+	before := listing(dir)
 	if err == nil {
 		err = m.loadFrom(ctx, dir, code)
 	}
@@ -58,13 +59,12 @@ func (m *module) loadKept(ctx context.Context, dir string, code []byte) error {
 	if err != nil {
 		return err
 	}
-	now, err := sums(dir)
-	if err == nil && kept != "" && now == kept {
+	if kept != "" && listing(dir) == before { // wazero wrote nothing
 		m.count(func(s *Stats) { s.Loaded++ })
 		return nil
 	}
 	m.count(func(s *Stats) { s.Compiled++ })
-	if err == nil {
+	if now, err := sums(dir); err == nil {
 		_ = writeSums(dir, now) // without them it is compiled again next time
 	}
 	return nil
@@ -160,6 +160,21 @@ func sums(dir string) (string, error) {
 		return errors.Join(err, file.Close())
 	})
 	return text.String(), err
+}
+
+// listing tells whether there is anything new in a directory.
+func listing(dir string) string {
+	var text strings.Builder
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return nil //nolint:nilerr // it is then not in either listing
+		}
+		if info, err := entry.Info(); err == nil {
+			fmt.Fprintln(&text, path, info.Size(), info.ModTime().UnixNano())
+		}
+		return nil
+	})
+	return text.String()
 }
 
 // writeSums writes them at once or not at all.

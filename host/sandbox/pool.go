@@ -24,7 +24,7 @@ type Config struct {
 	// so. Defaults to the program that is running.
 	Command []string
 	// Workers is how many workers are kept, of all modules together; the least
-	// recently used go first. Defaults to 16.
+	// recently used go first, and each has some 30 to 60 MiB. Defaults to 16.
 	Workers int
 	// WorkerMemory is how much memory a worker may use beside that of its guest,
 	// and CompileMemory how much one that compiles may use, in bytes, where the
