@@ -23,10 +23,26 @@ import (
 // sumsName is the file with the digests of the others in the directory.
 const sumsName = "sums"
 
-// load compiles the module, or takes what is kept.
-func (m *module) load(ctx context.Context, code []byte) error {
+// kept is what was found in the directory of a module.
+type kept struct {
+	dir  string // empty where nothing is to be kept
+	sums string // of what is there, empty where nothing is
+	err  error  // what is there is of no use
+}
+
+// lookUp looks at what is kept of the module.
+func (m *module) lookUp() (k kept) {
 	if m.engine.config.CacheDir != "" {
-		err := m.loadKept(ctx, filepath.Join(m.engine.config.CacheDir, CacheName(m.digest)), code)
+		k.dir = filepath.Join(m.engine.config.CacheDir, CacheName(m.digest))
+		k.sums, k.err = checkKept(k.dir)
+	}
+	return k
+}
+
+// load compiles the module, or takes what is kept.
+func (m *module) load(ctx context.Context, k kept, code *instrumented) error {
+	if k.dir != "" {
+		err := m.loadKept(ctx, k, code)
 		if !isCacheFailure(err) {
 			return err
 		}
@@ -39,33 +55,33 @@ func (m *module) load(ctx context.Context, code []byte) error {
 		return err
 	}
 	m.count(func(s *Stats) { s.Compiled++ })
-	return m.compile(ctx, code)
+	return m.compile(ctx, code.code)
 }
 
 // loadKept uses a directory for compiled code, and rebuilds what is damaged there.
-func (m *module) loadKept(ctx context.Context, dir string, code []byte) error {
-	kept, err := checkKept(dir)
-	before := listing(dir)
+func (m *module) loadKept(ctx context.Context, k kept, code *instrumented) error {
+	before, err := listing(k.dir), k.err
 	if err == nil {
-		err = m.loadFrom(ctx, dir, code)
+		err = m.loadFrom(ctx, k.dir, code.code)
 	}
 	if isDamaged(err) {
 		m.count(func(s *Stats) { s.Rebuilt++ })
-		if err := errors.Join(m.closeRuntime(ctx), os.RemoveAll(dir)); err != nil {
+		if err := errors.Join(m.closeRuntime(ctx), os.RemoveAll(k.dir)); err != nil {
 			return err
 		}
-		kept, err = "", m.loadFrom(ctx, dir, code)
+		k.sums, err = "", m.loadFrom(ctx, k.dir, code.code)
 	}
 	if err != nil {
 		return err
 	}
-	if kept != "" && listing(dir) == before { // wazero wrote nothing
+	if k.sums != "" && listing(k.dir) == before { // wazero wrote nothing
 		m.count(func(s *Stats) { s.Loaded++ })
 		return nil
 	}
 	m.count(func(s *Stats) { s.Compiled++ })
-	if now, err := sums(dir); err == nil {
-		_ = writeSums(dir, now) // without them it is compiled again next time
+	_ = code.keep(k.dir) // without, it is made and compiled again next time
+	if now, err := sums(k.dir); err == nil {
+		_ = writeSums(k.dir, now)
 	}
 	return nil
 }

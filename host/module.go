@@ -91,12 +91,13 @@ func (m *module) prepare(ctx context.Context, wasm []byte) (err error) {
 		return err
 	}
 	m.command = isCommand(file)
-	code, err := m.engine.instrument(file, wasm)
+	k := m.lookUp()
+	code, err := m.engine.instrument(file, wasm, &k)
 	if err != nil {
 		return err
 	}
 	m.image, m.resets = code.image, code.resets
-	if err := m.load(ctx, code.code); err != nil {
+	if err := m.load(ctx, k, code); err != nil {
 		return err
 	}
 	if m.first, err = m.engine.space.Initial(m.image); err != nil {
