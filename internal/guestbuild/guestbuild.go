@@ -12,7 +12,6 @@ package guestbuild
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -134,7 +133,7 @@ func findRoot() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("guests are built in a clone of Taskhost, and this is none: change to its folder")
+			return "", errNoClone
 		}
 		dir = parent
 	}
