@@ -134,6 +134,11 @@ var layerTable = map[string]layerRule{
 		third:   []string{layerRiver, layerPgx, layerSQLite},
 		testMay: []string{"internal/pgtest"},
 	},
+	"internal/execbench/...": {
+		why:   "it measures the engine, wazero without it, and processes",
+		ours:  []string{"abi", "host/...", "internal/guestbuild"},
+		third: []string{layerWazero},
+	},
 	"httpapi/...": {
 		why:      "it talks to interfaces of its own, so it serves any store and any engine",
 		ours:     []string{"task", "modules", "httpapi/..."},
