@@ -17,7 +17,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.benchQueueCommand())
+	cmd.AddCommand(a.benchExecCommand(), a.benchQueueCommand())
 	return cmd
 }
 

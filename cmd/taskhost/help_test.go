@@ -61,7 +61,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		"demo", "serve", "run", "version",
 		"module push", "module list", "module show",
 		"task enqueue", "task show", "task logs", "task result",
-		"node list", "bench queue",
+		"node list", "bench exec", "bench queue",
 		"migrate up", "migrate status", "config show",
 	}, typed)
 }
