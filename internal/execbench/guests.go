@@ -43,7 +43,7 @@ type guest struct {
 	definition string // "" for the first
 	index      int
 	command    bool
-	memory     int64
+	limits     host.Limits
 
 	input []byte
 	// want is the output, nil where it is not the same each time.
@@ -135,7 +135,8 @@ func (b *bench) find(ctx context.Context, g *guest) (err error) {
 	for i := range manifest.Definitions {
 		d := &manifest.Definitions[i]
 		if d.Name == g.definition || g.definition == "" && len(manifest.Definitions) == 1 {
-			g.index, g.definition, g.memory = i, d.Name, d.Options.MemoryBytes
+			g.index, g.definition = i, d.Name
+			g.limits = host.Limits{Memory: d.Options.MemoryBytes, Depth: d.Options.Depth, Output: int(d.Options.ResultBytes)}
 			return nil
 		}
 		known = append(known, d.Name)

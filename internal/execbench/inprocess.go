@@ -18,9 +18,11 @@ const (
 
 // attempt is one execution of a guest, as a node would ask for it.
 func (g *guest) attempt(fresh bool) host.Attempt {
+	limits := g.limits
+	limits.Fuel = fuelLimit
 	return host.Attempt{
 		Digest: g.name, Index: g.index, TaskID: "00000000-0000-7000-8000-000000000000", Name: g.definition, MaxAttempts: 1,
-		Input: g.input, InputType: "application/json", Fresh: fresh, Limits: host.Limits{Memory: g.memory, Fuel: fuelLimit},
+		Input: g.input, InputType: "application/json", Fresh: fresh, Limits: limits,
 	}
 }
 
