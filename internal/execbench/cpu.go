@@ -148,7 +148,9 @@ func (m *cpuModule) measure(ctx context.Context, c *cpuCase, d time.Duration) er
 	}
 	var calls [len(cpuWays)]api.Function
 	for way, instance := range m.instances {
-		calls[way] = instance.ExportedFunction(c.function)
+		if calls[way] = instance.ExportedFunction(c.function); calls[way] == nil {
+			return fmt.Errorf("the guest does not export %s", c.function)
+		}
 	}
 	limited, cancel := context.WithTimeout(ctx, maxDuration) // there is something to look at
 	defer cancel()
