@@ -109,10 +109,13 @@ func (i *instance) reset() error {
 // reusable reports whether an instance is fit to be reset after a call that returned
 // an error. One whose stack has grown large is let go as well.
 func (i *instance) reusable(err error) bool {
+	if err == nil {
+		return i.meter.Reason() != fuel.TooDeep
+	}
 	var bug runtime.Error // in a function of the host
 	var panicked *runtimePanic
 	return !errors.As(err, &bug) && !errors.As(err, &panicked) && i.meter.Reason() != fuel.TooDeep &&
-		(err == nil || !strings.Contains(err.Error(), "stack overflow"))
+		!strings.Contains(err.Error(), "stack overflow")
 }
 
 // protected survives what wazero panics with beside a trap.
