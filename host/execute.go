@@ -123,6 +123,7 @@ type execution struct {
 	attempt *Attempt
 	command bool
 	calls   Calls
+	guest   guestContext
 	wasi    wasi.Execution
 	stdout  lineWriter
 	stderr  lineWriter
@@ -152,7 +153,26 @@ func newExecution(attempt *Attempt, calls Calls) *execution {
 	return x
 }
 
+// guestContext is the context of calls into a guest: what host functions find their
+// execution by. It is a part of that, and costs nothing to make.
+type guestContext struct {
+	context.Context //nolint:containedctx // it is one
+	x               *execution
+}
+
 type executionKey struct{}
+
+// Value implements [context.Context].
+func (c *guestContext) Value(key any) any {
+	switch {
+	case key == executionKey{}:
+		return c.x
+	case wasi.IsKey(key):
+		return &c.x.wasi
+	default:
+		return c.Context.Value(key)
+	}
+}
 
 func executionOf(ctx context.Context) *execution {
 	return ctx.Value(executionKey{}).(*execution)
@@ -250,7 +270,8 @@ func (x *execution) begin(ctx context.Context, i *instance) (context.Context, fu
 		i.memory.Stop()
 		i.meter.Stop()
 	})
-	guestCtx := wasi.With(context.WithValue(ctx, executionKey{}, x), &x.wasi)
+	x.guest = guestContext{ctx, x}
+	guestCtx := &x.guest
 	x.stdout.ctx, x.stderr.ctx = guestCtx, guestCtx
 	return guestCtx, func() {
 		if !release() {

@@ -78,6 +78,10 @@ func With(ctx context.Context, e *Execution) context.Context {
 	return context.WithValue(ctx, contextKey{}, e)
 }
 
+// IsKey reports whether a context is asked for its execution, for one that has it
+// without [With].
+func IsKey(key any) bool { return key == contextKey{} }
+
 // executionOf gives the execution that a call belongs to, or nil. The methods
 // below give the defaults where there is none.
 func executionOf(ctx context.Context) *Execution {

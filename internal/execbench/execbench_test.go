@@ -12,9 +12,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/host/sandbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if sandbox.IsWorker() {
+		os.Exit(sandbox.Work()) //nolint:forbidigo // this process is a worker, and not the tests
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // temporary has temporary files made in a folder of the test's own, which is empty at
 // the end.

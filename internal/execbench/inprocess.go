@@ -28,10 +28,19 @@ func (g *guest) attempt(fresh bool) host.Attempt {
 
 // execute runs an attempt under a deadline of its own.
 func (b *bench) execute(ctx context.Context, g *guest, attempt host.Attempt) ([]byte, error) {
+	return executeIn(ctx, b.engine, g, attempt)
+}
+
+// executor is an engine, or workers that each have one.
+type executor interface {
+	Execute(ctx context.Context, attempt host.Attempt, calls host.Calls) host.Outcome
+}
+
+func executeIn(ctx context.Context, in executor, g *guest, attempt host.Attempt) ([]byte, error) {
 	attempt.Deadline = time.Now().Add(timeout)
 	ctx, cancel := context.WithDeadline(ctx, attempt.Deadline)
 	defer cancel()
-	out := b.engine.Execute(ctx, attempt, noCalls{})
+	out := in.Execute(ctx, attempt, noCalls{})
 	if f := out.Failure; f != nil {
 		return nil, fmt.Errorf("the guest failed (%s): %s", f.Kind, f.Message)
 	}

@@ -38,8 +38,7 @@ func calling(call func(context.Context) error) *subject {
 	}}
 }
 
-// allModes are in the order of the rows. The mode "worker", for executions in a
-// process that a guest cannot leave, belongs behind "fresh" once there is one.
+// allModes are in the order of the rows.
 func allModes() []*mode {
 	echo := func(name string) *guest {
 		return &guest{name: name, input: []byte(payload), want: []byte(payload)}
@@ -47,6 +46,7 @@ func allModes() []*mode {
 	return []*mode{
 		{name: inProcess, open: openEngine(false)},
 		{name: "fresh", open: openEngine(true)},
+		{name: "worker", open: openWorkers},
 		{name: "plain-wazero", open: openPlain(false)},
 		{name: "close-on-done", open: openPlain(true)},
 		{name: "exec", instead: echo("go-native"), open: openExec},
