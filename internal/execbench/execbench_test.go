@@ -207,7 +207,7 @@ func TestWhatIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	report, err := Run(t.Context(), Config{Guests: []string{small, goRaw}, Duration: time.Millisecond})
 	require.NoError(t, err)
-	require.Len(t, report.Results, 5)
+	require.Len(t, report.Results, 6)
 	var missing []string
 	for _, m := range report.Missing {
 		missing = append(missing, m.Guest+" "+m.Mode)
