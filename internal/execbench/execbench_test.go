@@ -66,7 +66,7 @@ func TestRun(t *testing.T) {
 	want := []string{"python python-pool x x x", "go-native exec x x x"}
 	for _, guest := range []string{cRaw, small} {
 		want = append(want, guest+" inprocess x", guest+" inprocess x x", guest+" inprocess x x x",
-			guest+" fresh x x x", guest+" plain-wazero x x x", guest+" close-on-done x x x")
+			guest+" fresh x x x", guest+" worker x x x", guest+" plain-wazero x x x", guest+" close-on-done x x x")
 	}
 	for _, missing := range report.Missing { // a machine need not have Python
 		require.Equal(t, Missing{"python", "python-pool", "there is no python3 on the PATH"}, missing)
@@ -144,7 +144,7 @@ func TestInterrupted(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	temporary(t)
 	for want, config := range map[string]Config{
-		`there is no mode "slow": there are inprocess, fresh, plain-wazero, close-on-done, exec, python-pool`: {Modes: []string{"slow"}},
+		`there is no mode "slow": there are inprocess, fresh, worker, plain-wazero, close-on-done, exec, python-pool`: {Modes: []string{"slow"}},
 		`there is no guest "basic": there are go-raw, go-json, c, rust, assemblyscript, small`:                {Guests: []string{small, "basic"}},
 		"there is no guest \"own\"": {Guests: []string{OwnGuest}},
 		"the duration must be":      {Duration: -1},
@@ -215,7 +215,7 @@ func TestWhatIsMissing(t *testing.T) {
 		require.NotContains(t, m.Reason, "\n")
 	}
 	require.Equal(t, []string{
-		"go-raw inprocess", "go-raw fresh", "go-raw plain-wazero", "go-raw close-on-done", "go-native exec", "python python-pool",
+		"go-raw inprocess", "go-raw fresh", "go-raw worker", "go-raw plain-wazero", "go-raw close-on-done", "go-native exec", "python python-pool",
 	}, missing)
 	require.Contains(t, report.Missing[0].Reason, "this machine cannot build Go guests")
 
