@@ -86,6 +86,7 @@ var layerTable = map[string]layerRule{
 		third: []string{"github.com/robfig/cron"},
 	},
 	"internal/text": {why: "text of strangers is cut and cleaned in one way"},
+	"internal/seal": {why: "what encrypts is small enough to be read in one go, and links nothing"},
 	"internal/argschema": {
 		why:   "arguments are checked in one way, at upload and at enqueue",
 		ours:  []string{"task"},
@@ -98,7 +99,7 @@ var layerTable = map[string]layerRule{
 	},
 	"internal/riverstore": {
 		why:   "what the stores share, and the one place for River's TTx generic",
-		ours:  []string{"task", "schedule", "modules", "internal/argschema", "internal/text"},
+		ours:  []string{"task", "schedule", "modules", "internal/argschema", "internal/text", "internal/seal"},
 		third: []string{layerRiver, layerUUID},
 	},
 	"internal/guestbuild/...": {
