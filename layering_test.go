@@ -114,24 +114,24 @@ var layerTable = map[string]layerRule{
 	},
 	"internal/storetest": {
 		why:   "what every store promises is tested in one way, for any store",
-		ours:  []string{"task", "modules", "internal/riverstore"},
+		ours:  []string{"task", "modules", "internal/riverstore", "internal/seal"},
 		third: []string{"github.com/stretchr/testify"},
 	},
 	"sqlitestore": {
 		why:     "a program that only enqueues links a store and no engine",
-		ours:    []string{"task", "schedule", "modules", "internal/riverstore"},
+		ours:    []string{"task", "schedule", "modules", "internal/riverstore", "internal/seal"},
 		third:   []string{layerRiver, layerSQLite, layerUUID, "github.com/gofrs/flock"},
 		testMay: []string{"internal/storetest"},
 	},
 	"pgstore": {
 		why:     "a program that only enqueues links a store and no engine",
-		ours:    []string{"task", "schedule", "modules", "internal/riverstore"},
+		ours:    []string{"task", "schedule", "modules", "internal/riverstore", "internal/seal"},
 		third:   []string{layerRiver, layerPgx, "github.com/jackc/pgerrcode", "github.com/jackc/puddle", layerUUID},
 		testMay: []string{"internal/storetest", "internal/pgtest"},
 	},
 	"internal/queuebench": {
 		why:     "it measures stores, and River without them",
-		ours:    []string{"task", "modules", "pgstore", "sqlitestore", "internal/riverstore"},
+		ours:    []string{"task", "modules", "pgstore", "sqlitestore", "internal/riverstore", "internal/seal"},
 		third:   []string{layerRiver, layerPgx, layerSQLite},
 		testMay: []string{"internal/pgtest"},
 	},

@@ -46,7 +46,7 @@ WITH due AS MATERIALIZED (
         attempt_wait = ` + waited + `
     FROM ticket
     WHERE t.id = ticket.task_id AND t.ticket = ticket.id
-    RETURNING ` + taskColumns + `, t.attempt_started_at, t.lease, t.definition_index, t.args, t.args_type, t.memory, coalesce(t.limits, '') AS limits,
+    RETURNING ` + taskColumns + `, t.attempt_started_at, t.lease, t.definition_index, t.args, t.args_type, t.key_id AS args_key, t.memory, coalesce(t.limits, '') AS limits,
         t.retry_delay, t.retry_backoff, t.retry_max_delay,
         ticket.id AS ticket_id, ticket.kind, ticket.priority AS ticket_priority, ticket.created_at AS ticket_created_at, ticket.scheduled_at
 )
@@ -89,12 +89,14 @@ func (s *Store) claim(ctx context.Context, text string, params riverstore.ClaimP
 		exec, ticket := &claim.Execution, &claim.Ticket
 		var memory, delay, maxDelay int64
 		var limits string
-		err := scanTask(row, &exec.Task, &claim.StartedAt, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &memory, &limits,
+		var argsKey *string
+		err := s.scanTask(row, &exec.Task, &claim.StartedAt, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &argsKey, &memory, &limits,
 			&delay, &claim.Retry.Backoff, &maxDelay,
 			&ticket.ID, &ticket.Kind, &ticket.Priority, &ticket.CreatedAt, &ticket.ScheduledAt)
 		if err != nil {
 			return nil, err
 		}
+		claim.ArgsKey = value(argsKey)
 		claim.Retry.Delay = time.Duration(delay) * time.Microsecond
 		claim.Retry.MaxDelay = time.Duration(maxDelay) * time.Microsecond
 		exec.Limits, err = riverstore.DecodeLimits(limits, memory)

@@ -13,12 +13,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskhost/taskhost/internal/pgtest"
+	"github.com/taskhost/taskhost/internal/seal"
 	"github.com/taskhost/taskhost/internal/storetest"
 	"github.com/taskhost/taskhost/pgstore"
 	"github.com/taskhost/taskhost/task"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { conformance(t) }
+
+// TestConformanceSealed: with a key, nothing is different but what is in the tables.
+func TestConformanceSealed(t *testing.T) { conformance(t, seal.NewKey()) }
+
+func conformance(t *testing.T, keys ...string) {
 	t.Parallel()
 	database := pgtest.Database(t)
 	var places atomic.Int64
@@ -32,8 +38,15 @@ func TestConformance(t *testing.T) {
 		db := stdlib.OpenDB(*config)
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
 
+		openWith := func(t *testing.T, address string, keys []string) (storetest.Store, error) {
+			store, err := pgstore.Open(t.Context(), pgstore.Config{URL: address, Schema: schema, EncryptKeys: keys})
+			if err != nil {
+				return nil, err
+			}
+			return store, nil
+		}
 		open := func(t *testing.T, address string) storetest.Store {
-			store, err := pgstore.Open(t.Context(), pgstore.Config{URL: address, Schema: schema})
+			store, err := openWith(t, address, keys)
 			require.NoError(t, err)
 			return store
 		}
@@ -46,10 +59,11 @@ func TestConformance(t *testing.T) {
 				address.Host = cable.Address()
 				return open(t, address.String()), cable
 			},
-			DB:     db,
-			ID:     func(id task.ID) any { return id.String() },
-			Micros: func(column string) string { return "(extract(epoch FROM " + column + ") * 1000000)::bigint" },
-			Tx:     map[string]storetest.Tx{"pgx": pgxTx(database), "sql": sqlTx(database)},
+			OpenWith: func(t *testing.T, keys ...string) (storetest.Store, error) { return openWith(t, database, keys) },
+			DB:       db,
+			ID:       func(id task.ID) any { return id.String() },
+			Micros:   func(column string) string { return "(extract(epoch FROM " + column + ") * 1000000)::bigint" },
+			Tx:       map[string]storetest.Tx{"pgx": pgxTx(database), "sql": sqlTx(database)},
 		}
 	}})
 }

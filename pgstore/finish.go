@@ -24,10 +24,12 @@ const finishText = `
 WITH ended AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::boolean[], $7::bigint[],
         $8::bytea[], $9::text[], $10::text[], $11::text[], $12::text[],
-        $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::boolean[])
+        $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::boolean[],
+        $19::text[], $20::bytea[], $21::bytea[])
         AS e (id, lease, attempt, status, outcome, give_back, wait,
             result, result_type, error, cause, trace,
-            elapsed, sandbox, cpu, fuel, peak_memory, pooled)
+            elapsed, sandbox, cpu, fuel, peak_memory, pooled,
+            result_key, sealed_failure, sealed_attempt)
 ), moved AS (
     UPDATE {schema}.task t SET
         status = e.status,
@@ -44,19 +46,21 @@ WITH ended AS (
         due_at = CASE WHEN e.status = 'pending' AND NOT (e.give_back AND e.wait = 0) THEN now() + e.wait * interval '1 microsecond' ELSE t.due_at END,
         result = e.result,
         result_type = e.result_type,
+        result_key_id = e.result_key,
+        sealed_failure = e.sealed_failure,
         error = e.error,
         cause = e.cause,
         trace = e.trace
     FROM ended e
     WHERE t.id = e.id AND t.lease = e.lease
     RETURNING t.id, t.name, t.executor, t.priority, t.ticket, t.due_at, t.node, t.attempt_started_at, t.attempt_wait, t.status,
-        e.lease, e.attempt, e.outcome, e.error, e.cause, e.trace, e.elapsed, e.sandbox, e.cpu, e.fuel, e.peak_memory, e.pooled
+        e.lease, e.attempt, e.outcome, e.error, e.cause, e.trace, e.elapsed, e.sandbox, e.cpu, e.fuel, e.peak_memory, e.pooled, e.sealed_attempt
 ), attempt AS (
     INSERT INTO {schema}.attempt (
         task_id, lease, attempt, node, started_at, ended_at, queue_wait, elapsed,
-        outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled)
+        outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled, sealed_failure)
     SELECT id, lease, attempt, node, attempt_started_at, greatest(now(), attempt_started_at), attempt_wait, elapsed,
-        outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled
+        outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled, sealed_attempt
     FROM moved
 ), ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
@@ -71,15 +75,16 @@ SELECT id, n FROM moved CROSS JOIN woken`
 
 // logsText stores lines of attempts that still own their tasks.
 const logsText = `
-INSERT INTO {schema}.task_log (task_id, seq, attempt, at, level, message, fields)
-SELECT l.task_id, l.seq, l.attempt, l.at, l.level, l.message, l.fields
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::integer[], $5::timestamptz[], $6::text[], $7::text[], $8::text[])
-    AS l (task_id, lease, seq, attempt, at, level, message, fields)
+INSERT INTO {schema}.task_log (task_id, seq, attempt, at, level, message, fields, sealed)
+SELECT l.task_id, l.seq, l.attempt, l.at, l.level, l.message, l.fields, l.sealed
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::integer[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::bytea[])
+    AS l (task_id, lease, seq, attempt, at, level, message, fields, sealed)
 JOIN {schema}.task t ON t.id = l.task_id AND t.lease = l.lease
 ON CONFLICT DO NOTHING`
 
 // Finish implements [riverstore.Attempts].
 func (s *Store) Finish(ctx context.Context, ends []*riverstore.End) ([]bool, error) {
+	s.vault.SealEnds(ends)
 	// In one order everywhere, so that two transactions cannot wait for each other.
 	order := slices.Clone(ends)
 	slices.SortFunc(order, func(a, b *riverstore.End) int { return slices.Compare(a.ID[:], b.ID[:]) })
@@ -124,6 +129,7 @@ func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, 
 	errs, causes, traces := make([]*string, n), make([]*string, n), make([]*string, n)
 	elapsed, sandboxes, cpus, fuels, peaks := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	pooled := make([]bool, n)
+	resultKeys, sealedFailures, sealedAttempts := make([]*string, n), make([][]byte, n), make([][]byte, n)
 	for i, end := range ends {
 		failure := end.Failure
 		if failure == nil {
@@ -135,9 +141,11 @@ func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, 
 		errs[i], causes[i], traces[i] = nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace)
 		elapsed[i], sandboxes[i], cpus[i] = end.Elapsed.Microseconds(), end.Usage.Sandbox.Microseconds(), end.Usage.CPU.Microseconds()
 		fuels[i], peaks[i], pooled[i] = end.Usage.Fuel, end.Usage.PeakMemory, end.Usage.Pooled
+		resultKeys[i], sealedFailures[i], sealedAttempts[i] = nullable(end.ResultKey), end.SealedFailure, end.SealedAttempt
 	}
 	rows, err := db.Query(ctx, s.sql.finish, s.hot, ids, leases, attempts, statuses, outcomes, giveBacks, waits,
-		results, resultTypes, errs, causes, traces, elapsed, sandboxes, cpus, fuels, peaks, pooled)
+		results, resultTypes, errs, causes, traces, elapsed, sandboxes, cpus, fuels, peaks, pooled,
+		resultKeys, sealedFailures, sealedAttempts)
 	if err != nil {
 		return err
 	}
@@ -152,6 +160,7 @@ func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, 
 
 // AppendLogs implements [riverstore.Attempts].
 func (s *Store) AppendLogs(ctx context.Context, lines []riverstore.LogLine) error {
+	s.vault.SealLines(lines)
 	return withCause(s.insertLogs(ctx, s.pool, lines))
 }
 
@@ -162,10 +171,12 @@ func (s *Store) insertLogs(ctx context.Context, db querier, lines []riverstore.L
 	}
 	ids, leases, seqs, attempts := make([][16]byte, n), make([]int64, n), make([]int64, n), make([]int32, n)
 	times, levels, messages, fields := make([]time.Time, n), make([]string, n), make([]string, n), make([]*string, n)
+	sealed := make([][]byte, n)
 	for i, line := range lines {
 		ids[i], leases[i], seqs[i], attempts[i] = line.Task, line.Lease, line.Seq, int32(line.Attempt) //nolint:gosec // bounded by MaxRetries
 		times[i], levels[i], messages[i], fields[i] = line.Time, string(line.Level), line.Message, nullable(string(line.Fields))
+		sealed[i] = line.Sealed
 	}
-	_, err := db.Exec(ctx, s.sql.logs, s.hot, ids, leases, seqs, attempts, times, levels, messages, fields)
+	_, err := db.Exec(ctx, s.sql.logs, s.hot, ids, leases, seqs, attempts, times, levels, messages, fields, sealed)
 	return err
 }

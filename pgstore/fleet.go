@@ -55,7 +55,7 @@ func (s *Store) Orphans(ctx context.Context, dead time.Duration, limit int) ([]*
 	ends, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*riverstore.End, error) {
 		var t task.Task
 		var lease int64
-		err := scanTask(row, &t, &lease)
+		err := s.scanTask(row, &t, &lease)
 		return riverstore.Crashed(&t, lease), err
 	})
 	return ends, withCause(err)

@@ -36,13 +36,13 @@ WITH definition AS (
     INSERT INTO {schema}.task (
         id, name, executor, status, priority, ticket,
         module, module_version, module_digest, definition_index,
-        args, args_type, tags, source, idempotency_key,
+        args, args_type, key_id, tags, source, idempotency_key,
         created_at, run_at, due_at,
         max_attempts, retry_delay, retry_backoff, retry_max_delay,
         timeout, memory, limits, requeue_on_interrupt)
     SELECT id, name, executor, 'pending', priority, ticket,
         module, module_version, module_digest, definition_index,
-        args, args_type, tags::jsonb, source, key,
+        args, args_type, key_id, tags::jsonb, source, key,
         now(), due, due,
         max_attempts, retry_delay, retry_backoff, retry_max_delay,
         timeout, memory, limits, requeue
@@ -52,14 +52,14 @@ WITH definition AS (
         FROM `
 
 	insertFromArrays = `unnest($2::uuid[], $3::integer[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::smallint[], $10::bigint[], $11::bigint[], $12::timestamptz[])
-            AS r (id, def, args, args_type, tags, source, key, priority, timeout, delay, run_at)`
+            $9::smallint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::text[])
+            AS r (id, def, args, args_type, tags, source, key, priority, timeout, delay, run_at, key_id)`
 
 	// For transactions of database/sql, whose drivers know no arrays.
 	insertFromJSON = `(
-            SELECT id, def, decode(args, 'base64') AS args, args_type, tags, source, key, priority, timeout, delay, run_at
+            SELECT id, def, decode(args, 'base64') AS args, args_type, tags, source, key, priority, timeout, delay, run_at, key_id
             FROM json_to_recordset($2::json) AS j (id uuid, def integer, args text, args_type text, tags text, source text, key text,
-                priority smallint, timeout bigint, delay bigint, run_at timestamptz)
+                priority smallint, timeout bigint, delay bigint, run_at timestamptz, key_id text)
         ) r`
 
 	insertTail = `
@@ -150,6 +150,7 @@ type batchRow struct {
 	Timeout  int64      `json:"timeout"`
 	Delay    int64      `json:"delay"`
 	RunAt    *time.Time `json:"run_at"`
+	KeyID    *string    `json:"key_id"`
 }
 
 type batchDefinition struct {
@@ -192,6 +193,7 @@ func newBatch(rows []*riverstore.Row) (*batch, error) {
 			ID: row.ID, Def: def, Args: row.Args, ArgsType: row.ArgsType, Tags: tags, Source: string(row.Source),
 			Key: nullable(row.IdempotencyKey), Priority: int16(row.Priority), //nolint:gosec // from 1 to 10
 			Timeout: row.Timeout.Microseconds(), Delay: row.Delay.Microseconds(),
+			KeyID: nullable(row.KeyID),
 		}
 		if r.Args == nil {
 			r.Args = []byte{}

@@ -1,9 +1,7 @@
 package pgstore
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -44,12 +42,14 @@ type keyClaim struct {
 	Key    string  `json:"key"`
 	TaskID task.ID `json:"task_id"`
 	Digest string  `json:"digest"`
+
+	digest []byte
 }
 
 // keyHolder is the task that has a key.
 type keyHolder struct {
 	id      task.ID
-	digest  string
+	digest  []byte
 	expired bool
 }
 
@@ -64,9 +64,9 @@ func (s *Store) claimKeys(ctx context.Context, tx transaction, rows []*riverstor
 		if row.IdempotencyKey == "" {
 			continue
 		}
-		name, digest := keyName{row.Definition.Name, row.IdempotencyKey}, argsDigest(row)
+		name, digest := keyName{row.Definition.Name, row.IdempotencyKey}, row.ArgsDigest()
 		if _, twice := claims[name]; !twice {
-			claims[name] = keyClaim{name.name, name.key, row.ID, digest}
+			claims[name] = keyClaim{name.name, name.key, row.ID, hex.EncodeToString(digest), digest}
 		}
 	}
 	if len(claims) == 0 {
@@ -79,7 +79,7 @@ func (s *Store) claimKeys(ctx context.Context, tx transaction, rows []*riverstor
 	fresh := make([]*riverstore.Row, 0, len(rows))
 	for i, row := range rows {
 		holder, keyed := holders[keyName{row.Definition.Name, row.IdempotencyKey}]
-		if keyed && holder.digest != argsDigest(row) {
+		if keyed && !row.SameArgs(holder.digest) {
 			return nil, nil, &task.ConflictError{Problem: fmt.Sprintf("the idempotency key %.80q was used for %s with other arguments: use another key for another task", row.IdempotencyKey, row.Definition.Name)}
 		}
 		if keyed {
@@ -116,7 +116,7 @@ func (s *Store) keyHolders(ctx context.Context, tx transaction, claims map[keyNa
 		claim := claims[name]
 		if holder.id != claim.TaskID && (holder.expired || !blocking[holder.id]) {
 			passed = append(passed, claim)
-			holders[name] = keyHolder{id: claim.TaskID, digest: claim.Digest}
+			holders[name] = keyHolder{id: claim.TaskID, digest: claim.digest}
 		}
 	}
 	if len(passed) == 0 {
@@ -143,13 +143,11 @@ func (s *Store) takeKeys(ctx context.Context, tx transaction, claims map[keyName
 		var name keyName
 		var holder keyHolder
 		var id string
-		var digest []byte
-		if err := row.Scan(&name.name, &name.key, &id, &digest, &holder.expired); err != nil {
+		if err := row.Scan(&name.name, &name.key, &id, &holder.digest, &holder.expired); err != nil {
 			return err
 		}
 		var err error
 		holder.id, err = task.ParseID(id)
-		holder.digest = hex.EncodeToString(digest)
 		holders[name] = holder
 		return err
 	})
@@ -173,15 +171,4 @@ func (s *Store) blocking(ctx context.Context, tx transaction, ids []task.ID) (ma
 		return err
 	})
 	return blocking, err
-}
-
-// argsDigest is the same for arguments that differ in white space only.
-func argsDigest(row *riverstore.Row) string {
-	args := row.Args
-	var compact bytes.Buffer
-	if row.ArgsType == "application/json" && json.Compact(&compact, args) == nil {
-		args = compact.Bytes()
-	}
-	sum := sha256.Sum256(args)
-	return hex.EncodeToString(sum[:])
 }

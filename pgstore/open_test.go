@@ -191,7 +191,10 @@ func TestTasksOutliveAMigration(t *testing.T) {
 	require.NoError(t, store.Close())
 	execute(t, database,
 		"ALTER TABLE taskhost.task DROP COLUMN limits, DROP COLUMN queue_wait, DROP COLUMN run_time, DROP COLUMN attempt_wait, DROP COLUMN released_at",
-		"ALTER TABLE taskhost.attempt DROP COLUMN queue_wait, DROP COLUMN pooled",
+		"ALTER TABLE taskhost.attempt DROP COLUMN queue_wait, DROP COLUMN pooled, DROP COLUMN sealed_failure",
+		"ALTER TABLE taskhost.task DROP COLUMN result_key_id, DROP COLUMN sealed_failure",
+		"ALTER TABLE taskhost.task_log DROP COLUMN sealed",
+		"DROP TABLE taskhost.seal_key",
 		"UPDATE taskhost.definition SET options = '{\"timeout\":\"1m0s\",\"backoff\":1,\"priority\":5}'",
 		"DELETE FROM taskhost.taskhost_migration WHERE version > 1")
 
@@ -216,7 +219,7 @@ func TestMigrationThatWasCutShort(t *testing.T) {
 	_, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: database})
 	require.NoError(t, err)
 	execute(t, database, "DELETE FROM taskhost.taskhost_migration",
-		"DROP TABLE taskhost.attempt, taskhost.task, taskhost.task_log, taskhost.idempotency_key, taskhost.definition, taskhost.module_version, taskhost.module, taskhost.module_blob, taskhost.schedule, taskhost.schedule_fire, taskhost.node, taskhost.api_token, taskhost.user_session, taskhost.audit, taskhost.kv, taskhost.secret")
+		"DROP TABLE taskhost.attempt, taskhost.task, taskhost.task_log, taskhost.idempotency_key, taskhost.definition, taskhost.module_version, taskhost.module, taskhost.module_blob, taskhost.schedule, taskhost.schedule_fire, taskhost.node, taskhost.api_token, taskhost.user_session, taskhost.audit, taskhost.kv, taskhost.secret, taskhost.seal_key")
 	open(t, pgstore.Config{URL: database})
 }
 

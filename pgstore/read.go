@@ -18,10 +18,11 @@ const taskColumns = `t.id, t.name, t.status, t.executor, t.module, t.module_vers
     t.priority, t.tags, t.source, t.created_at, t.run_at, t.due_at, t.started_at, t.ended_at,
     t.queue_wait, t.run_time, t.attempt, t.max_attempts, t.timeout, t.requeue_on_interrupt, t.crashes,
     t.error, t.cause, t.trace, t.result_type, coalesce(length(t.result), 0) AS result_bytes, length(t.args) AS args_bytes,
-    t.node, t.idempotency_key, t.retried_from, t.resolved_by`
+    t.node, t.idempotency_key, t.retried_from, t.resolved_by, t.key_id, t.result_key_id, t.sealed_failure`
 
-// scanTask reads taskColumns, and what stands behind them into more.
-func scanTask(row pgx.CollectableRow, t *task.Task, more ...any) error {
+// scanTask reads taskColumns, and what stands behind them into more. It opens what is
+// sealed of them.
+func (s *Store) scanTask(row pgx.CollectableRow, t *task.Task, more ...any) error {
 	var (
 		id                      [16]byte
 		retriedFrom, resolvedBy *[16]byte
@@ -34,13 +35,16 @@ func scanTask(row pgx.CollectableRow, t *task.Task, more ...any) error {
 		timeout, waited, ran    int64
 
 		errText, cause, trace, resultType, node, key *string
+
+		argsKey, resultKey *string
+		sealed             riverstore.SealedColumns
 	)
 	err := row.Scan(append([]any{
 		&id, &t.Name, &status, &executor, &module, &version, &digest,
 		&t.Priority, &tags, &source, &t.CreatedAt, &t.RunAt, &dueAt, &t.StartedAt, &t.EndedAt,
 		&waited, &ran, &t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
 		&errText, &cause, &trace, &resultType, &t.ResultBytes, &t.ArgsBytes,
-		&node, &key, &retriedFrom, &resolvedBy,
+		&node, &key, &retriedFrom, &resolvedBy, &argsKey, &resultKey, &sealed.Failure,
 	}, more...)...)
 	if err != nil {
 		return err
@@ -62,6 +66,8 @@ func scanTask(row pgx.CollectableRow, t *task.Task, more ...any) error {
 	t.Error, t.Cause, t.Trace = value(errText), task.Cause(value(cause)), value(trace)
 	t.ResultType, t.Node, t.IdempotencyKey = value(resultType), value(node), value(key)
 	t.RetriedFrom, t.ResolvedBy = rawID(retriedFrom), rawID(resolvedBy)
+	sealed.ArgsKey, sealed.ResultKey = value(argsKey), value(resultKey)
+	s.vault.OpenTask(t, sealed)
 	return nil
 }
 
@@ -87,7 +93,7 @@ func (s *Store) Task(ctx context.Context, id task.ID) (*task.Task, error) {
 	var now time.Time
 	t, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (*task.Task, error) {
 		t := new(task.Task)
-		return t, scanTask(row, t, &now)
+		return t, s.scanTask(row, t, &now)
 	})
 	if err != nil {
 		return nil, notFound(err, "task", id)
@@ -147,18 +153,20 @@ func (s *Store) exists(ctx context.Context, id task.ID) error {
 // where it ended without success, and task.ErrNotFound.
 func (s *Store) Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error) {
 	var status string
-	var kind, message, cause, trace *string
-	err = s.pool.QueryRow(ctx, s.text("SELECT status, result, result_type, error, cause, trace FROM {schema}.task WHERE id = $1"), [16]byte(id)).
-		Scan(&status, &result, &kind, &message, &cause, &trace)
+	var kind, resultKey, message, cause, trace *string
+	var failure []byte
+	err = s.pool.QueryRow(ctx, s.text("SELECT status, result, result_type, result_key_id, error, cause, trace, sealed_failure FROM {schema}.task WHERE id = $1"), [16]byte(id)).
+		Scan(&status, &result, &kind, &resultKey, &message, &cause, &trace, &failure)
 	switch {
 	case err != nil:
 		return nil, "", notFound(err, "task", id)
 	case !task.Status(status).Terminal():
 		return nil, "", fmt.Errorf("task %s is %s: %w", id, status, task.ErrNotFinished)
 	case task.Status(status) != task.Success:
-		return nil, "", &task.Failure{Cause: task.Cause(value(cause)), Message: value(message), Trace: value(trace)}
+		return nil, "", s.vault.Failed(id, &task.Failure{Cause: task.Cause(value(cause)), Message: value(message), Trace: value(trace)}, failure)
 	}
-	return result, value(kind), nil
+	result, err = s.vault.OpenResult(id, value(resultKey), result)
+	return result, value(kind), err
 }
 
 // Logs returns up to limit lines of a task after the line with that Seq, 0 for
@@ -168,7 +176,7 @@ func (s *Store) Logs(ctx context.Context, id task.ID, after int64, limit int) ([
 		return nil, err
 	}
 	rows, err := s.pool.Query(ctx, s.text(`
-		SELECT seq, attempt, at, level, message, fields FROM {schema}.task_log
+		SELECT seq, attempt, at, level, message, fields, sealed FROM {schema}.task_log
 		WHERE task_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`), [16]byte(id), after, limit)
 	if err != nil {
 		return nil, failed(err, "read logs")
@@ -176,12 +184,15 @@ func (s *Store) Logs(ctx context.Context, id task.ID, after int64, limit int) ([
 	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (entry task.LogEntry, err error) {
 		var level string
 		var fields *string
-		err = row.Scan(&entry.Seq, &entry.Attempt, &entry.Time, &level, &entry.Message, &fields)
+		var sealed []byte
+		if err = row.Scan(&entry.Seq, &entry.Attempt, &entry.Time, &level, &entry.Message, &fields, &sealed); err != nil {
+			return entry, err
+		}
 		entry.Time, entry.Level = entry.Time.UTC(), task.Level(level)
 		if fields != nil {
 			entry.Fields = json.RawMessage(*fields)
 		}
-		return entry, err
+		return entry, s.vault.OpenLine(&entry, id, sealed)
 	})
 	return entries, failed(err, "read logs")
 }

@@ -46,6 +46,7 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 		Fleet:        s,
 		Schema:       s.schema,
 		Ended:        s.waiters.Tell,
+		Vault:        s.vault,
 		Logger:       s.logger,
 	})
 	if err != nil {

@@ -46,6 +46,10 @@ type Config struct {
 	// NoMigrate leaves the tables as they are. Open returns an error where they
 	// are not up to date.
 	NoMigrate bool
+	// EncryptKeys are the keys that arguments, results, error texts and logs are
+	// sealed under before they reach the database, as the URL-safe base64 of 32 bytes:
+	// the first seals, all of them open. Defaults to none.
+	EncryptKeys []string
 	// Logger takes what the store has to report. Defaults to none.
 	Logger *slog.Logger
 }
@@ -64,6 +68,7 @@ type Store struct {
 	hot     pgx.QueryExecMode
 	waiters *riverstore.Waiters
 	sweeper *sweeper
+	vault   *riverstore.Vault // nil without keys
 
 	mu      sync.Mutex
 	serving *serving // nil unless started
@@ -86,17 +91,17 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{schema: place.schema, logger: config.Logger, pool: config.Pool, sql: newStatements(place.schema), hot: hotMode(config.Pool, place.config)}
-	if err := s.open(ctx, place, config.NoMigrate); err != nil {
+	if err := s.open(ctx, place, &config); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", place, explain(err)), s.Close())
 	}
-	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{KeysApart: true})
+	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{KeysApart: true, Vault: s.vault})
 	s.waiters = riverstore.NewWaiters(s)
 	s.sweeper = newSweeper(s.sweep, s.logger)
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context, place *place, noMigrate bool) error {
-	if err := place.prepare(ctx, noMigrate); err != nil {
+func (s *Store) open(ctx context.Context, place *place, config *Config) error {
+	if err := place.prepare(ctx, config.NoMigrate); err != nil {
 		return err
 	}
 	var err error
@@ -108,7 +113,10 @@ func (s *Store) open(ctx context.Context, place *place, noMigrate bool) error {
 	}
 	control := place.config.Copy()
 	control.MaxConns, control.MinConns, control.MinIdleConns = controlConnections, 0, 0
-	s.control, err = pgxpool.NewWithConfig(ctx, control)
+	if s.control, err = pgxpool.NewWithConfig(ctx, control); err != nil {
+		return err
+	}
+	s.vault, err = riverstore.OpenVault(ctx, s, config.EncryptKeys)
 	return err
 }
 

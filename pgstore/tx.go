@@ -105,15 +105,17 @@ func (t pgxTx) insert(ctx context.Context, statements *statements, b *batch) err
 	args, argsTypes, tags := make([][]byte, n), make([]string, n), make([]string, n)
 	sources, keys := make([]string, n), make([]*string, n)
 	priorities, timeouts, delays, runAts := make([]int16, n), make([]int64, n), make([]int64, n), make([]*time.Time, n)
+	keyIDs := make([]*string, n)
 	for i := range b.rows {
 		r := &b.rows[i]
 		ids[i], defs[i] = r.ID, r.Def
 		args[i], argsTypes[i], tags[i] = r.Args, r.ArgsType, r.Tags
 		sources[i], keys[i] = r.Source, r.Key
 		priorities[i], timeouts[i], delays[i], runAts[i] = r.Priority, r.Timeout, r.Delay, r.RunAt
+		keyIDs[i] = r.KeyID
 	}
 	return t.exec(ctx, statements.insert, b.definitions,
-		ids, defs, args, argsTypes, tags, sources, keys, priorities, timeouts, delays, runAts)
+		ids, defs, args, argsTypes, tags, sources, keys, priorities, timeouts, delays, runAts, keyIDs)
 }
 
 // sqlTx is a transaction of database/sql.

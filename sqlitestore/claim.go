@@ -47,7 +47,7 @@ UPDATE task SET
     queue_wait = queue_wait + ` + waited + `,
     attempt_wait = ` + waited + `
 WHERE rowid IN (SELECT value FROM json_each(?3))
-RETURNING ` + taskColumns + `, rowid, lease, definition_index, args, args_type, memory, coalesce(limits, ''), retry_delay, retry_backoff, retry_max_delay`
+RETURNING ` + taskColumns + `, rowid, lease, definition_index, args, args_type, key_id, memory, coalesce(limits, ''), retry_delay, retry_backoff, retry_max_delay`
 
 // claimBatch bounds a claim, so that others who write need not wait long.
 const claimBatch = 500
@@ -139,13 +139,15 @@ func (w *session) startTasks(ctx context.Context, node string, at time.Time, tak
 		exec := &claim.Execution
 		var row, memory, delay, maxDelay int64
 		var limits string
-		err := scanTask(rows, &exec.Task, &row, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &memory, &limits, &delay, &claim.Retry.Backoff, &maxDelay)
+		var argsKey sql.NullString
+		err := w.scanTask(rows, &exec.Task, &row, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &argsKey, &memory, &limits, &delay, &claim.Retry.Backoff, &maxDelay)
 		if err != nil {
 			return nil, err
 		}
 		if exec.Limits, err = riverstore.DecodeLimits(limits, memory); err != nil {
 			return nil, err
 		}
+		claim.ArgsKey = argsKey.String
 		claim.Retry.Delay = time.Duration(delay) * time.Microsecond
 		claim.Retry.MaxDelay = time.Duration(maxDelay) * time.Microsecond
 		started[row] = claim

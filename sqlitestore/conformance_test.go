@@ -10,12 +10,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskhost/taskhost/internal/seal"
 	"github.com/taskhost/taskhost/internal/storetest"
 	"github.com/taskhost/taskhost/sqlitestore"
 	"github.com/taskhost/taskhost/task"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { conformance(t) }
+
+// TestConformanceSealed: with a key, nothing is different but what is in the file.
+func TestConformanceSealed(t *testing.T) { conformance(t, seal.NewKey()) }
+
+func conformance(t *testing.T, keys ...string) {
 	t.Parallel()
 	// Making the tables takes longer than most tests: they are made once.
 	template := sync.OnceValues(func() ([]byte, error) {
@@ -33,16 +39,24 @@ func TestConformance(t *testing.T) {
 		db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_txlock=immediate&_pragma=busy_timeout(10000)")
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		openWith := func(t *testing.T, keys ...string) (storetest.Store, error) {
+			store, err := sqlitestore.Open(t.Context(), sqlitestore.Config{Path: path, EncryptKeys: keys})
+			if err != nil {
+				return nil, err
+			}
+			return store, nil
+		}
 		return storetest.Place{
 			Open: func(t *testing.T) storetest.Store {
-				store, err := sqlitestore.Open(t.Context(), sqlitestore.Config{Path: path})
+				store, err := openWith(t, keys...)
 				require.NoError(t, err)
 				return store
 			},
-			DB:     db,
-			ID:     func(id task.ID) any { return id[:] },
-			Micros: func(column string) string { return column },
-			Tx:     map[string]storetest.Tx{"sql": sqliteTx(db)},
+			OpenWith: openWith,
+			DB:       db,
+			ID:       func(id task.ID) any { return id[:] },
+			Micros:   func(column string) string { return column },
+			Tx:       map[string]storetest.Tx{"sql": sqliteTx(db)},
 		}
 	}})
 }

@@ -14,8 +14,8 @@ import (
 // here too, so that an end whose reply was lost cannot end the next attempt.
 const (
 	endTaskHead = `
-WITH ending (id, lease, status, give_back, crashes, ended_at, released_at, due_at, ticket, result, result_type, error, cause, trace) AS (VALUES `
-	endTaskRow  = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+WITH ending (id, lease, status, give_back, crashes, ended_at, released_at, due_at, ticket, result, result_type, error, cause, trace, result_key_id, sealed_failure) AS (VALUES `
+	endTaskRow  = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	endTaskTail = `)
 UPDATE task SET
     status = ending.status,
@@ -31,7 +31,9 @@ UPDATE task SET
     result_type = ending.result_type,
     error = ending.error,
     cause = ending.cause,
-    trace = ending.trace
+    trace = ending.trace,
+    result_key_id = ending.result_key_id,
+    sealed_failure = ending.sealed_failure
 FROM ending
 WHERE task.id = ending.id AND task.lease = ending.lease AND task.status = 'running'
 RETURNING id, lease - 1, name, executor, priority, due_at, node, attempt_started_at, attempt_wait`
@@ -43,9 +45,9 @@ const (
 	insertAttemptHead = `
 INSERT INTO attempt (
     task_id, lease, attempt, node, started_at, ended_at, queue_wait, elapsed,
-    outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled
+    outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled, sealed_failure
 ) VALUES `
-	insertAttemptRow = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertAttemptRow = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	insertAttemptSQL = insertAttemptHead + insertAttemptRow
 )
 
@@ -55,8 +57,8 @@ var (
 )
 
 const insertLogSQL = `
-INSERT INTO task_log (task_id, seq, attempt, at, level, message, fields)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+INSERT INTO task_log (task_id, seq, attempt, at, level, message, fields, sealed)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9
 FROM task WHERE id = ?1 AND lease = ?8 AND status = 'running'
 ON CONFLICT DO NOTHING`
 
@@ -78,6 +80,7 @@ type ending struct {
 
 // Finish implements [riverstore.Attempts].
 func (s *Store) Finish(ctx context.Context, ends []*riverstore.End) ([]bool, error) {
+	s.vault.SealEnds(ends)
 	endings := make([]*ending, len(ends))
 	for i, end := range ends {
 		endings[i] = &ending{End: end}
@@ -151,7 +154,7 @@ func (w *session) numberTickets(ctx context.Context, endings []*ending) error {
 func (w *session) endTasks(ctx context.Context, endings []*ending, at time.Time) error {
 	write := func(text string) func([]*ending) error {
 		return func(endings []*ending) error {
-			args := make([]any, 0, 14*len(endings))
+			args := make([]any, 0, 16*len(endings))
 			for _, e := range endings {
 				args = e.appendTo(args, at)
 			}
@@ -212,7 +215,7 @@ func (e *ending) appendTo(args []any, at time.Time) []any {
 	}
 	return append(args,
 		e.ID[:], e.Lease, string(e.Status), giveBack, crashes, endedAt, releasedAt, dueAt, ticket,
-		e.Result, nullable(e.ResultType), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace))
+		e.Result, nullable(e.ResultType), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace), nullable(e.ResultKey), e.SealedFailure)
 }
 
 // failure is empty where there is none.
@@ -226,13 +229,13 @@ func (e *ending) failure() *task.Failure {
 func (w *session) insertAttempts(ctx context.Context, endings []*ending, at time.Time) error {
 	write := func(text string) func([]*ending) error {
 		return func(endings []*ending) error {
-			args := make([]any, 0, 17*len(endings))
+			args := make([]any, 0, 18*len(endings))
 			for _, e := range endings {
 				failure := e.failure()
 				args = append(args,
 					e.ID[:], e.Lease, e.Attempt, e.node, e.startedAt, micros(at), e.waited, e.Elapsed.Microseconds(),
 					string(e.Outcome), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace),
-					e.Usage.Sandbox.Microseconds(), e.Usage.CPU.Microseconds(), e.Usage.Fuel, e.Usage.PeakMemory, e.Usage.Pooled)
+					e.Usage.Sandbox.Microseconds(), e.Usage.CPU.Microseconds(), e.Usage.Fuel, e.Usage.PeakMemory, e.Usage.Pooled, e.SealedAttempt)
 			}
 			_, err := w.ExecContext(ctx, text, args...)
 			return err
@@ -243,12 +246,13 @@ func (w *session) insertAttempts(ctx context.Context, endings []*ending, at time
 
 // AppendLogs implements [riverstore.Attempts].
 func (s *Store) AppendLogs(ctx context.Context, lines []riverstore.LogLine) error {
+	s.vault.SealLines(lines)
 	return s.inTx(ctx, func(w *session) error { return w.insertLogs(ctx, lines) })
 }
 
 func (w *session) insertLogs(ctx context.Context, lines []riverstore.LogLine) error {
 	for _, line := range lines {
-		_, err := w.ExecContext(ctx, insertLogSQL, line.Task[:], line.Seq, line.Attempt, micros(line.Time), string(line.Level), line.Message, nullable(string(line.Fields)), line.Lease)
+		_, err := w.ExecContext(ctx, insertLogSQL, line.Task[:], line.Seq, line.Attempt, micros(line.Time), string(line.Level), line.Message, nullable(string(line.Fields)), line.Lease, line.Sealed)
 		if err != nil {
 			return err
 		}

@@ -23,9 +23,9 @@ INSERT INTO task (
     args, args_type, tags, source, idempotency_key,
     created_at, run_at, due_at,
     max_attempts, retry_delay, retry_backoff, retry_max_delay,
-    timeout, memory, requeue_on_interrupt, ticket, limits
+    timeout, memory, requeue_on_interrupt, ticket, limits, key_id
 ) VALUES `
-	insertTaskRow = "(?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertTaskRow = "(?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	// A call whose reply was lost may be repeated.
 	insertTaskTail = " ON CONFLICT (id) DO NOTHING"
 
@@ -146,7 +146,7 @@ func (w *session) insertTasks(ctx context.Context, tasks []*newTask) error {
 	var stored int64
 	write := func(text string) func([]*newTask) error {
 		return func(tasks []*newTask) error {
-			args := make([]any, 0, 25*len(tasks))
+			args := make([]any, 0, 26*len(tasks))
 			for _, t := range tasks {
 				args = t.appendTo(args)
 			}
@@ -230,6 +230,6 @@ func (t *newTask) appendTo(values []any) []any {
 		args, t.ArgsType, t.tags, string(t.Source), nullable(t.IdempotencyKey),
 		micros(t.created), micros(t.due), micros(t.due),
 		options.Retries+1, options.Delay.Microseconds(), options.Backoff, options.MaxDelay.Microseconds(),
-		t.Timeout.Microseconds(), options.Memory, options.RequeueOnInterrupt, t.ticket, nullable(t.limits),
+		t.Timeout.Microseconds(), options.Memory, options.RequeueOnInterrupt, t.ticket, nullable(t.limits), nullable(t.KeyID),
 	)
 }

@@ -1,11 +1,8 @@
 package sqlitestore
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -29,7 +26,7 @@ type key struct{ name, text string }
 // held says who has a key, and for which arguments.
 type held struct {
 	by     task.ID
-	digest [sha256.Size]byte
+	digest []byte
 }
 
 // claimKey gives the row's idempotency key to it, and returns its id, or that of
@@ -39,7 +36,7 @@ func (w *session) claimKey(ctx context.Context, row *riverstore.Row, at time.Tim
 	if row.IdempotencyKey == "" {
 		return row.ID, nil
 	}
-	k, digest := key{row.Definition.Name, row.IdempotencyKey}, argsDigest(row)
+	k, digest := key{row.Definition.Name, row.IdempotencyKey}, row.ArgsDigest()
 	holder := keys[k]
 	if holder == nil {
 		var err error
@@ -48,14 +45,14 @@ func (w *session) claimKey(ctx context.Context, row *riverstore.Row, at time.Tim
 		}
 	}
 	if holder == nil {
-		_, err := w.ExecContext(ctx, putKeySQL, k.name, k.text, row.ID[:], digest[:])
+		_, err := w.ExecContext(ctx, putKeySQL, k.name, k.text, row.ID[:], digest)
 		if err != nil {
 			return task.ID{}, err
 		}
 		holder = &held{row.ID, digest}
 	}
 	keys[k] = holder
-	if holder.digest != digest {
+	if !row.SameArgs(holder.digest) {
 		return task.ID{}, &task.ConflictError{Problem: fmt.Sprintf("the idempotency key %.80q was used for %s with other arguments: use another key for another task", k.text, k.name)}
 	}
 	return holder.by, nil
@@ -76,16 +73,5 @@ func (w *session) keyHolder(ctx context.Context, k key, at time.Time) (*held, er
 	if status != task.Pending && status != task.Running && status != task.Success {
 		return nil, nil //nolint:nilnil // nobody holds it
 	}
-	holder := &held{by: toID(id)}
-	copy(holder.digest[:], digest)
-	return holder, nil
-}
-
-// argsDigest is the same for arguments that differ in white space only.
-func argsDigest(row *riverstore.Row) [sha256.Size]byte {
-	var compact bytes.Buffer
-	if row.ArgsType == "application/json" && json.Compact(&compact, row.Args) == nil {
-		return sha256.Sum256(compact.Bytes())
-	}
-	return sha256.Sum256(row.Args)
+	return &held{by: toID(id), digest: digest}, nil
 }

@@ -127,6 +127,11 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 		"ALTER TABLE task DROP COLUMN released_at",
 		"ALTER TABLE attempt DROP COLUMN queue_wait",
 		"ALTER TABLE attempt DROP COLUMN pooled",
+		"ALTER TABLE task DROP COLUMN result_key_id",
+		"ALTER TABLE task DROP COLUMN sealed_failure",
+		"ALTER TABLE attempt DROP COLUMN sealed_failure",
+		"ALTER TABLE task_log DROP COLUMN sealed",
+		"DROP TABLE seal_key",
 		"DELETE FROM taskhost_migration WHERE version > 1",
 	} {
 		_, err := db.ExecContext(t.Context(), statement)

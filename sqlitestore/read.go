@@ -17,16 +17,19 @@ const taskColumns = `id, name, status, executor, module, module_version, module_
     priority, tags, source, created_at, run_at, due_at, started_at, ended_at,
     queue_wait, run_time, attempt, max_attempts, timeout, requeue_on_interrupt, crashes,
     error, cause, trace, result_type, coalesce(length(result), 0), length(args),
-    node, idempotency_key, retried_from, resolved_by`
+    node, idempotency_key, retried_from, resolved_by, key_id, result_key_id, sealed_failure`
 
 type scanner interface{ Scan(dest ...any) error }
 
-// scanTask reads taskColumns, and what stands behind them into more.
-func scanTask(row scanner, t *task.Task, more ...any) error {
+// scanTask reads taskColumns, and what stands behind them into more. It opens what is
+// sealed of them.
+func scanTask(vault *riverstore.Vault, row scanner, t *task.Task, more ...any) error {
 	var (
 		id, retriedFrom, resolvedBy                                             []byte
 		module, digest, errText, cause, trace, resultType, node, idempotencyKey sql.NullString
 		version, startedAt, endedAt                                             sql.NullInt64
+		argsKey, resultKey                                                      sql.NullString
+		sealed                                                                  riverstore.SealedColumns
 		tags                                                                    string
 		createdAt, runAt, dueAt, timeout, waited, ran                           int64
 	)
@@ -35,7 +38,7 @@ func scanTask(row scanner, t *task.Task, more ...any) error {
 		&t.Priority, &tags, &t.Source, &createdAt, &runAt, &dueAt, &startedAt, &endedAt,
 		&waited, &ran, &t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
 		&errText, &cause, &trace, &resultType, &t.ResultBytes, &t.ArgsBytes,
-		&node, &idempotencyKey, &retriedFrom, &resolvedBy,
+		&node, &idempotencyKey, &retriedFrom, &resolvedBy, &argsKey, &resultKey, &sealed.Failure,
 	}, more...)...)
 	if err != nil {
 		return err
@@ -58,6 +61,8 @@ func scanTask(row scanner, t *task.Task, more ...any) error {
 	t.Error, t.Cause, t.Trace = errText.String, task.Cause(cause.String), trace.String
 	t.ResultType, t.Node, t.IdempotencyKey = resultType.String, node.String, idempotencyKey.String
 	t.RetriedFrom, t.ResolvedBy = optionalID(retriedFrom), optionalID(resolvedBy)
+	sealed.ArgsKey, sealed.ResultKey = argsKey.String, resultKey.String
+	vault.OpenTask(t, sealed)
 	return nil
 }
 
@@ -84,7 +89,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Task returns a task, or task.ErrNotFound.
 func (s *Store) Task(ctx context.Context, id task.ID) (*task.Task, error) {
 	t := new(task.Task)
-	err := scanTask(s.read.QueryRowContext(ctx, "SELECT "+taskColumns+" FROM task WHERE id = ?", id[:]), t)
+	err := scanTask(s.vault, s.read.QueryRowContext(ctx, "SELECT "+taskColumns+" FROM task WHERE id = ?", id[:]), t)
 	if err != nil {
 		return nil, notFound(err, "task", id)
 	}
@@ -126,18 +131,20 @@ func (s *Store) Await(ctx context.Context, id task.ID) error {
 // where it ended without success, and task.ErrNotFound.
 func (s *Store) Result(ctx context.Context, id task.ID) (result []byte, contentType string, err error) {
 	var status task.Status
-	var kind, message, cause, trace sql.NullString
-	err = s.read.QueryRowContext(ctx, "SELECT status, result, result_type, error, cause, trace FROM task WHERE id = ?", id[:]).
-		Scan(&status, &result, &kind, &message, &cause, &trace)
+	var kind, resultKey, message, cause, trace sql.NullString
+	var failure []byte
+	err = s.read.QueryRowContext(ctx, "SELECT status, result, result_type, result_key_id, error, cause, trace, sealed_failure FROM task WHERE id = ?", id[:]).
+		Scan(&status, &result, &kind, &resultKey, &message, &cause, &trace, &failure)
 	switch {
 	case err != nil:
 		return nil, "", notFound(err, "task", id)
 	case !status.Terminal():
 		return nil, "", fmt.Errorf("task %s is %s: %w", id, status, task.ErrNotFinished)
 	case status != task.Success:
-		return nil, "", &task.Failure{Cause: task.Cause(cause.String), Message: message.String, Trace: trace.String}
+		return nil, "", s.vault.Failed(id, &task.Failure{Cause: task.Cause(cause.String), Message: message.String, Trace: trace.String}, failure)
 	}
-	return result, kind.String, nil
+	result, err = s.vault.OpenResult(id, resultKey.String, result)
+	return result, kind.String, err
 }
 
 // Logs returns up to limit lines of a task after the line with that Seq, 0 for
@@ -148,7 +155,7 @@ func (s *Store) Logs(ctx context.Context, id task.ID, after int64, limit int) ([
 		return nil, notFound(err, "task", id)
 	}
 	rows, err := s.read.QueryContext(ctx, `
-		SELECT seq, attempt, at, level, message, fields FROM task_log
+		SELECT seq, attempt, at, level, message, fields, sealed FROM task_log
 		WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?`, id[:], after, limit)
 	if err != nil {
 		return nil, err
@@ -159,12 +166,16 @@ func (s *Store) Logs(ctx context.Context, id task.ID, after int64, limit int) ([
 		var entry task.LogEntry
 		var at int64
 		var fields sql.NullString
-		if err := rows.Scan(&entry.Seq, &entry.Attempt, &at, &entry.Level, &entry.Message, &fields); err != nil {
+		var sealed []byte
+		if err := rows.Scan(&entry.Seq, &entry.Attempt, &at, &entry.Level, &entry.Message, &fields, &sealed); err != nil {
 			return nil, err
 		}
 		entry.Time = fromMicros(at)
 		if fields.Valid {
 			entry.Fields = json.RawMessage(fields.String)
+		}
+		if err := s.vault.OpenLine(&entry, id, sealed); err != nil {
+			return nil, err
 		}
 		entries = append(entries, entry)
 	}

@@ -102,6 +102,7 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 		PollInterval: v.store.poll,
 		Bus:          v.store.bus,
 		Ended:        v.store.waiters.Tell,
+		Vault:        v.store.vault,
 		Logger:       v.store.logger,
 	})
 	if err != nil {
@@ -160,7 +161,7 @@ func (s *Store) orphans(ctx context.Context) ([]*riverstore.End, error) {
 	for rows.Next() {
 		var t task.Task
 		var lease int64
-		if err := scanTask(rows, &t, &lease); err != nil {
+		if err := scanTask(s.vault, rows, &t, &lease); err != nil {
 			return nil, err
 		}
 		ends = append(ends, riverstore.Crashed(&t, lease))

@@ -3,6 +3,9 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+
+	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/task"
 )
 
 // querier is a database, or a transaction of one.
@@ -33,11 +36,17 @@ func queryAll[T any](ctx context.Context, q querier, scan func(*sql.Rows, *T) er
 type session struct {
 	tx       *sql.Tx
 	prepared statements // nil in a caller's transaction
+	vault    *riverstore.Vault
 	open     statements
 }
 
 func newSession(tx *sql.Tx, prepared statements) *session {
 	return &session{tx: tx, prepared: prepared, open: make(statements)}
+}
+
+// scanTask is the store's.
+func (w *session) scanTask(row scanner, t *task.Task, more ...any) error {
+	return scanTask(w.vault, row, t, more...)
 }
 
 // close closes what was prepared. What is the store's stays prepared.

@@ -40,6 +40,10 @@ type Config struct {
 	// NoMigrate leaves the file's tables as they are: they must be up to date
 	// already. Open then makes no file, and its error says what to type.
 	NoMigrate bool
+	// EncryptKeys are the keys that arguments, results, error texts and logs are
+	// sealed under before they reach the file, as the URL-safe base64 of 32 bytes: the
+	// first seals, all of them open. Defaults to none.
+	EncryptKeys []string
 	// Logger takes what the store has to report. Defaults to none.
 	Logger *slog.Logger
 }
@@ -57,6 +61,7 @@ type Store struct {
 	bus              *riverstore.Bus
 	poll             time.Duration // how often tickets are looked for
 	waiters          *riverstore.Waiters
+	vault            *riverstore.Vault // nil without keys
 
 	mu      sync.Mutex
 	serving *serving // nil unless started
@@ -90,10 +95,10 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	s := &Store{path: path, logger: config.Logger, bus: riverstore.NewBus(), poll: pollInterval}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.waiters = riverstore.NewWaiters(s)
-	if err := s.open(ctx); err != nil {
+	if err := s.open(ctx, config.EncryptKeys); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), s.Close())
 	}
-	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{})
+	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{Vault: s.vault})
 	return s, nil
 }
 
@@ -110,7 +115,7 @@ func create(path string) error {
 	return file.Close()
 }
 
-func (s *Store) open(ctx context.Context) error {
+func (s *Store) open(ctx context.Context, keys []string) error {
 	var err error
 	if s.write, err = connect(s.path, 1); err != nil {
 		return err
@@ -121,7 +126,10 @@ func (s *Store) open(ctx context.Context) error {
 	if s.writing, err = prepare(ctx, s.write, writeTexts); err != nil {
 		return err
 	}
-	s.reading, err = prepare(ctx, s.read, readTexts)
+	if s.reading, err = prepare(ctx, s.read, readTexts); err != nil {
+		return err
+	}
+	s.vault, err = riverstore.OpenVault(ctx, s, keys)
 	return err
 }
 
@@ -191,6 +199,7 @@ func (s *Store) inTx(ctx context.Context, f func(w *session) error) error {
 		return withCause(err)
 	}
 	w := newSession(tx, s.writing)
+	w.vault = s.vault
 	err = f(w)
 	w.close()
 	if err != nil {

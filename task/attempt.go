@@ -27,6 +27,9 @@ type Attempt struct {
 	Error string `json:"error,omitempty"`
 	Cause Cause  `json:"cause,omitempty"`
 	Trace string `json:"stacktrace,omitempty"`
+	// SealedUnder is set where Error cannot be read, and only says so: to the id of
+	// the key that it is sealed under.
+	SealedUnder string `json:"sealed_under,omitempty"`
 
 	// Usage is all zero until the attempt has ended, and where its node died.
 	Usage Usage `json:"-"`

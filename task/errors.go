@@ -126,3 +126,22 @@ func Permanent(err error) error {
 func IsPermanent(err error) bool {
 	return errors.As(err, new(permanentError))
 }
+
+// SealedError reports data that is stored encrypted and cannot be read here. It is
+// not lost: it can be read where its key is given.
+type SealedError struct {
+	// What cannot be read, such as "the result".
+	What string
+	// KeyID names the key that it is sealed under.
+	KeyID string
+	// Damaged is set where the key is there, and what is stored is not what was
+	// sealed under it: somebody has changed or moved it.
+	Damaged bool
+}
+
+func (e *SealedError) Error() string {
+	if e.Damaged {
+		return e.What + " cannot be opened: what is stored was changed, or belongs elsewhere: see who else can write to the database"
+	}
+	return e.What + " is sealed under the key " + e.KeyID + ", which was not given here: add it behind the first of the encryption keys, and try again"
+}

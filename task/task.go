@@ -55,6 +55,9 @@ type Task struct {
 	Error string `json:"error,omitempty"`
 	Cause Cause  `json:"cause,omitempty"`
 	Trace string `json:"stacktrace,omitempty"`
+	// SealedUnder is set where Error cannot be read, and only says so: to the id of
+	// the key that it is sealed under.
+	SealedUnder string `json:"sealed_under,omitempty"`
 
 	// ResultType is the content type of the result, empty where there is none.
 	ResultType string `json:"result_type,omitempty"`

@@ -206,3 +206,6 @@ func (s *Server) URL(database string) string {
 }
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
+
+// Data is the folder in which the server keeps everything.
+func (s *Server) Data() string { return s.data() }

@@ -43,6 +43,9 @@ func (r *Runner) attempt(ctx context.Context, claim *Claim, log task.LogSink) *E
 	exec := &claim.Execution
 	unavailable := false
 	prepared := survive(func() (out task.Outcome) {
+		if out.Failure = r.unseal(claim); out.Failure != nil {
+			return out
+		}
 		if err := r.handler.Prepare(ctx, exec); err != nil {
 			unavailable = errors.Is(err, task.ErrUnavailable)
 			out.Failure = &task.Failure{Cause: task.CauseHost, Message: err.Error()}
@@ -62,6 +65,19 @@ func (r *Runner) attempt(ctx context.Context, claim *Claim, log task.LogSink) *E
 	defer cancel()
 	outcome := survive(func() task.Outcome { return r.handler.Handle(ctx, exec, log) })
 	return decide(claim, outcome, context.Cause(ctx))
+}
+
+// unseal opens the arguments of an attempt. Where that cannot be done the task fails,
+// and is not tried again by itself: each attempt would end the same. It keeps its
+// arguments as they are, for somebody who gives the key to retry it.
+func (r *Runner) unseal(claim *Claim) *task.Failure {
+	exec := &claim.Execution
+	args, err := r.config.Vault.OpenArgs(exec.Task.ID, claim.ArgsKey, exec.Args)
+	if err != nil {
+		return &task.Failure{Cause: task.CauseHost, Permanent: true, Message: err.Error()}
+	}
+	exec.Args, claim.ArgsKey = args, ""
+	return nil
 }
 
 // survive turns a panic into a failure.

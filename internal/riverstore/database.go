@@ -88,6 +88,10 @@ type Row struct {
 	// by the database's clock.
 	Delay time.Duration
 	RunAt time.Time
+	// KeyID is the key that Args is sealed under, empty where it is in clear.
+	KeyID string
+
+	plain, keyed []byte // digests of the arguments
 }
 
 // ClaimParams says what to claim.
@@ -105,7 +109,10 @@ type ClaimParams struct {
 type Claim struct {
 	Ticket    Ticket
 	Execution task.Execution
-	Retry     RetryPolicy
+	// ArgsKey is the key that the execution's arguments are sealed under, until the
+	// attempt begins.
+	ArgsKey string
+	Retry   RetryPolicy
 	// StartedAt is when the attempt was claimed, by the database's clock.
 	StartedAt time.Time
 
@@ -158,7 +165,15 @@ type End struct {
 	// Logs are the lines that were not yet stored.
 	Logs []LogLine
 
-	tries int // how often storing it has failed
+	// ResultKey is the key that Result is sealed under, empty where it is in clear.
+	ResultKey string
+	// SealedFailure and SealedAttempt hold what Failure said, for the task's row and
+	// for the attempt's, where it is sealed.
+	SealedFailure []byte
+	SealedAttempt []byte
+
+	sealed bool
+	tries  int // how often storing it has failed
 }
 
 // LogLine is a line of an attempt that is being stored.
@@ -166,6 +181,8 @@ type LogLine struct {
 	Task  task.ID
 	Lease int64
 	task.LogEntry
+	// Sealed holds the message and the fields where they are sealed.
+	Sealed []byte
 }
 
 // Queue names the River queue of an executor.

@@ -17,6 +17,7 @@ const logBatch = 2000
 
 // submit hands in the end of an attempt. It is stored soon, with others.
 func (r *Runner) submit(end *End) {
+	r.config.Vault.sealEnd(end) // here, where many do so at once
 	r.unstored.Add(1)
 	r.ends.add(end)
 }

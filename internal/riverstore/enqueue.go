@@ -26,6 +26,7 @@ type Enqueuer struct {
 	definitions *definitions
 	group       *group[*insertion]
 	keysApart   bool
+	vault       *Vault
 }
 
 // EnqueuerConfig says how an [Enqueuer] works.
@@ -34,6 +35,8 @@ type EnqueuerConfig struct {
 	// for a database in which a key may have to wait for another's transaction,
 	// which the neighbours should not.
 	KeysApart bool
+	// Vault seals arguments. It may be nil.
+	Vault *Vault
 }
 
 // insertion is one caller's wait for a shared transaction.
@@ -45,7 +48,7 @@ type insertion struct {
 
 // NewEnqueuer returns an Enqueuer for db. It starts nothing.
 func NewEnqueuer(db Inserter, config EnqueuerConfig) *Enqueuer {
-	e := &Enqueuer{db: db, definitions: newDefinitions(), keysApart: config.KeysApart}
+	e := &Enqueuer{db: db, definitions: newDefinitions(), keysApart: config.KeysApart, vault: config.Vault}
 	e.group = newGroup(enqueueBatch, e.flush)
 	return e
 }
@@ -160,6 +163,7 @@ func (e *Enqueuer) Prepare(ctx context.Context, request task.Request, db Definit
 	if row.Timeout == 0 {
 		row.Timeout = def.Options.Timeout
 	}
+	e.vault.sealRow(row)
 	return row, nil
 }
 

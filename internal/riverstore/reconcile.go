@@ -41,6 +41,7 @@ func (r *Runner) keepInOrder() {
 		if time.Since(repaired) >= repairInterval {
 			repaired = time.Now()
 			r.look("repair", r.repair)
+			r.look("keys", r.config.Vault.Remember)
 		}
 	}
 }

@@ -63,7 +63,9 @@ type RunnerConfig struct {
 	Schema string
 	// Ended is told the ids of tasks that have ended, once that is stored. It
 	// may be nil.
-	Ended  func([]task.ID)
+	Ended func([]task.ID)
+	// Vault opens arguments and seals what comes of attempts. It may be nil.
+	Vault  *Vault
 	Logger *slog.Logger
 }
 

@@ -89,7 +89,6 @@ type attemptRow struct {
 	node             string
 	outcome          task.Status
 	cause            task.Cause
-	message          string
 	startedAt, ended int64
 	waited           int64
 }
@@ -98,7 +97,7 @@ type attemptRow struct {
 func (w *world) attempts(ctx context.Context) map[task.ID][]attemptRow {
 	w.Helper()
 	rows, err := w.DB.QueryContext(ctx, `
-		SELECT task_id, lease, attempt, node, outcome, coalesce(cause, ''), coalesce(error, ''), `+
+		SELECT task_id, lease, attempt, node, outcome, coalesce(cause, ''), `+
 		w.Micros("started_at")+", "+w.Micros("ended_at")+`, queue_wait
 		FROM attempt ORDER BY task_id, lease`)
 	require.NoError(w, err)
@@ -107,7 +106,7 @@ func (w *world) attempts(ctx context.Context) map[task.ID][]attemptRow {
 	for rows.Next() {
 		var id storedID
 		var row attemptRow
-		require.NoError(w, rows.Scan(&id, &row.lease, &row.number, &row.node, &row.outcome, &row.cause, &row.message, &row.startedAt, &row.ended, &row.waited))
+		require.NoError(w, rows.Scan(&id, &row.lease, &row.number, &row.node, &row.outcome, &row.cause, &row.startedAt, &row.ended, &row.waited))
 		all[task.ID(id)] = append(all[task.ID(id)], row)
 	}
 	require.NoError(w, rows.Err())

@@ -20,6 +20,7 @@ type Store interface {
 	Definer
 	Worker
 	Credentials
+	Sealer
 	modules.Store
 	Ping(ctx context.Context) error
 	Close() error
@@ -77,6 +78,8 @@ type Place struct {
 	Open func(t *testing.T) Store
 	// OpenOver is Open over a cable that can be cut. It is needed with Nodes.
 	OpenOver func(t *testing.T) (Store, *Cable)
+	// OpenWith is Open with other encryption keys than the place has, or none.
+	OpenWith func(t *testing.T, keys ...string) (Store, error)
 	// DB reads and damages rows beside the stores. It finds the tables by their
 	// bare names; arguments are $1, $2…
 	DB *sql.DB
@@ -130,6 +133,7 @@ func Run(t *testing.T, b Backend) {
 		{"tokens", tokenProperties},
 		{"fleet", fleetProperties},
 		{"death", deathProperties},
+		{"seal", sealProperties},
 	}
 	for _, group := range groups {
 		for _, p := range group.properties {

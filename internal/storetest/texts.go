@@ -65,9 +65,10 @@ func holdErrorTexts(w *world) {
 		var failure *task.Failure
 		require.ErrorAs(w, err, &failure)
 		assert.Equal(w, task.Failure{Cause: got.Cause, Message: got.Error, Trace: got.Trace}, *failure)
-		rows := w.attempts(w.Context())[id]
-		require.Len(w, rows, 1)
-		assert.Equal(w, got.Error, rows[0].message)
+		attempts, err := store.Attempts(w.Context(), id)
+		require.NoError(w, err)
+		require.Len(w, attempts, 1)
+		assert.Equal(w, [2]string{got.Error, got.Trace}, [2]string{attempts[0].Error, attempts[0].Trace})
 	}
 }
 
