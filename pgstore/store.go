@@ -50,6 +50,9 @@ type Config struct {
 	// sealed under before they reach the database, as the URL-safe base64 of 32 bytes:
 	// the first seals, all of them open. Defaults to none.
 	EncryptKeys []string
+	// AllowUnsafe opens a server that may lose what it has committed, with a warning
+	// in place of an error.
+	AllowUnsafe bool
 	// Logger takes what the store has to report. Defaults to none.
 	Logger *slog.Logger
 }
@@ -114,6 +117,9 @@ func (s *Store) open(ctx context.Context, place *place, config *Config) error {
 	control := place.config.Copy()
 	control.MaxConns, control.MinConns, control.MinIdleConns = controlConnections, 0, 0
 	if s.control, err = pgxpool.NewWithConfig(ctx, control); err != nil {
+		return err
+	}
+	if err := s.checkDurable(ctx, config.AllowUnsafe); err != nil {
 		return err
 	}
 	s.vault, err = riverstore.OpenVault(ctx, s, config.EncryptKeys)

@@ -44,6 +44,16 @@ func (s *Store) AddSealKeys(ctx context.Context, decide func([]riverstore.SealKe
 	})
 }
 
+// Durability says what a commit survives.
+func (s *Store) Durability(ctx context.Context) (string, error) {
+	var level int
+	if err := s.write.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&level); err != nil {
+		return "", fmt.Errorf("read the file's settings: %w", withCause(err))
+	}
+	names := []string{"OFF", "NORMAL", "FULL", "EXTRA"}
+	return "synchronous=" + names[level&3], nil
+}
+
 // DropSealKey implements [riverstore.KeyBook].
 func (s *Store) DropSealKey(ctx context.Context, id string) error {
 	if _, err := s.write.ExecContext(ctx, "DELETE FROM seal_key WHERE key_id = ?", id); err != nil {

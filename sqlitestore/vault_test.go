@@ -61,3 +61,18 @@ func filesWith(t *testing.T, folder, text string) (found []string) {
 	}
 	return found
 }
+
+// TestCommitsAreDurable: the promise of the package's documentation.
+func TestCommitsAreDurable(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	store := open(t, path)
+	durability, err := store.Durability(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "synchronous=FULL", durability)
+	for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal"} {
+		values, err := store.Pragmas(t.Context(), name)
+		require.NoError(t, err)
+		require.Equal(t, []string{want, want, want, want, want}, values, name)
+	}
+}
