@@ -32,6 +32,15 @@ type Config struct {
 	// NoMigrate leaves the tables as they are: [New] returns an error where they
 	// are not up to date, and 'taskhost migrate up' brings them so.
 	NoMigrate bool
+	// EncryptArgsKeys are the keys that arguments, results, error texts and logs are
+	// sealed under before they reach the database, each the URL-safe base64 of 32
+	// bytes, as Fernet's are: the first seals, all of them open. 'taskhost key new' or
+	// [NewKey] makes one. Every host of a shared database needs all that are in use.
+	// Defaults to none: everything is stored in clear.
+	EncryptArgsKeys []string
+	// AllowUnsafeDatabase opens a Postgres that may lose what it has committed, with
+	// fsync or synchronous_commit off, and only warns. Without, New returns an error.
+	AllowUnsafeDatabase bool
 	// CacheDir keeps compiled modules, so that a restart need not compile them
 	// again. It holds executable code: nobody else may be able to write there.
 	// It is made if it does not exist. Defaults to none.

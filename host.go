@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync"
 
@@ -110,9 +109,7 @@ func (h *Host) Start(ctx context.Context) error {
 		return fmt.Errorf("taskhost: %w", err)
 	}
 	h.state, h.declared = started, true
-	h.config.Logger.InfoContext(ctx, "taskhost started", slog.String("node", node),
-		slog.String("database", h.config.place()), slog.Int("wasm_slots", h.config.MaxWasmWorkers),
-		slog.String("isolation", string(h.config.Isolation)), slog.Any("missing_walls", h.missingWalls()))
+	h.logStarted(ctx, node)
 	return nil
 }
 

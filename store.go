@@ -2,6 +2,7 @@ package taskhost
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -20,7 +21,16 @@ type store interface {
 	modules.Store
 	credentials
 	runner
+	vault
 	Close() error
+}
+
+type vault interface {
+	KeyUse(ctx context.Context) ([]KeyUse, error)
+	KeyIDs() []string
+	Reencrypt(ctx context.Context, progress func(done, total int64)) (*Resealed, error)
+	SealFor(name string, text []byte) ([]byte, error)
+	OpenFor(name string, sealed []byte) ([]byte, error)
 }
 
 type runner interface {
@@ -40,6 +50,7 @@ type reader interface {
 	Definitions(ctx context.Context) ([]task.Definition, error)
 	Nodes(ctx context.Context) ([]task.Node, error)
 	Ping(ctx context.Context) error
+	Durability(ctx context.Context) (string, error)
 }
 
 type taskReader interface {
@@ -62,10 +73,11 @@ var (
 
 func openStore(ctx context.Context, c *Config) (store, error) {
 	if c.Pool == nil && !isPostgres(c.Database) {
-		return sqlitestore.Open(ctx, sqlitestore.Config{Path: c.Database, NoMigrate: c.NoMigrate, Logger: c.Logger})
+		return sqlitestore.Open(ctx, sqlitestore.Config{Path: c.Database, NoMigrate: c.NoMigrate, EncryptKeys: c.EncryptArgsKeys, Logger: c.Logger})
 	}
 	return pgstore.Open(ctx, pgstore.Config{
 		URL: c.Database, Pool: c.Pool, Schema: c.Schema, NoMigrate: c.NoMigrate, Logger: c.Logger,
+		EncryptKeys: c.EncryptArgsKeys, AllowUnsafe: c.AllowUnsafeDatabase,
 	})
 }
 
@@ -87,4 +99,20 @@ func (c *Config) place() string {
 		return c.Database
 	}
 	return "postgres://" + config.ConnConfig.Host + "/" + config.ConnConfig.Database
+}
+
+// logStarted says what the host works, and what is to be expected of it.
+func (h *Host) logStarted(ctx context.Context, node string) {
+	durability, err := h.store.Durability(ctx)
+	if err != nil {
+		durability = "unknown" // it was known when the database was opened
+	}
+	key := "none" // tasks are stored in clear
+	if ids := h.store.KeyIDs(); len(ids) > 0 {
+		key = ids[0]
+	}
+	h.config.Logger.InfoContext(ctx, "taskhost started", slog.String("node", node),
+		slog.String("database", h.config.place()), slog.String("durability", durability), slog.String("encryption_key_id", key),
+		slog.Int("wasm_slots", h.config.MaxWasmWorkers),
+		slog.String("isolation", string(h.config.Isolation)), slog.Any("missing_walls", h.missingWalls()))
 }

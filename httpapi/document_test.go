@@ -19,10 +19,10 @@ func TestDocumentHasTheKeysThatAreSent(t *testing.T) {
 	for name, value := range map[string]any{
 		"OptionsDocument": task.Options{}.WithDefaults(),
 		"Task": &task.Task{
-			Module: &task.ModuleRef{}, NextAttemptAt: &now, StartedAt: &now, EndedAt: &now, Error: "x", Cause: "x", Trace: "x",
+			Module: &task.ModuleRef{}, NextAttemptAt: &now, StartedAt: &now, EndedAt: &now, Error: "x", Cause: "x", Trace: "x", SealedUnder: "x",
 			WaitingReason: "x", ResultType: "x", Node: "x", IdempotencyKey: "x", RetriedFrom: &id, ResolvedBy: &id,
 		},
-		"Attempt":  &task.Attempt{Error: "x", Cause: "x", Trace: "x"},
+		"Attempt":  &task.Attempt{Error: "x", Cause: "x", Trace: "x", SealedUnder: "x"},
 		"Node":     &task.Node{},
 		"Enqueued": &enqueued{Status: "x", Result: "x", Base64: []byte("x"), Type: "x", Error: "x", Task: &task.Task{}},
 		"Problem":  &Problem{Errors: []task.ArgumentProblem{{}}, Near: []string{"x"}},

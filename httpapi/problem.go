@@ -84,6 +84,7 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		invalid  *task.InvalidError
 		conflict *task.ConflictError
 		failure  *task.Failure
+		sealed   *task.SealedError
 		rejected *modules.RejectedError
 	)
 	switch {
@@ -105,6 +106,11 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		return problemf(http.StatusConflict, "conflict", "%s", conflict)
 	case errors.As(err, &rejected):
 		return problemf(http.StatusUnprocessableEntity, "module_rejected", "%s", rejected)
+	case errors.As(err, &sealed) && sealed.Damaged:
+		a.Logger.ErrorContext(ctx, "what is stored of a task was changed", slog.Any("error", sealed))
+		return problemf(http.StatusConflict, "damaged", "%s", sealed)
+	case errors.As(err, &sealed):
+		return problemf(http.StatusConflict, "key_missing", "%s", sealed)
 	case errors.As(err, &failure):
 		return problemf(http.StatusConflict, "task_failed", "%s", failure)
 	case errors.Is(err, task.ErrNotFinished):

@@ -48,6 +48,10 @@ func TestProblems(t *testing.T) {
 			&task.Failure{Cause: task.CauseTrap, Message: "it broke", Trace: "here"},
 			httpapi.Problem{Status: 409, Code: "task_failed", Detail: "it broke"},
 		},
+		"a task whose key is missing": {
+			&task.SealedError{What: "the result", KeyID: "k1"},
+			httpapi.Problem{Status: 409, Code: "key_missing", Detail: "the result is sealed under the key k1, which was not given here: add it behind the first of the encryption keys, and try again"},
+		},
 		"not finished": {
 			fmt.Errorf("task x is pending: %w", task.ErrNotFinished),
 			httpapi.Problem{Status: 409, Code: "not_finished", Detail: "task x is pending: the task has not finished"},
@@ -96,6 +100,14 @@ func TestProblems(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestDamage: that what is stored was changed is for the operator to know, too.
+func TestDamage(t *testing.T) {
+	s := serve(t, failing(&task.SealedError{What: "the result", KeyID: "k1", Damaged: true}))
+	got := requireProblem(t, s.send(t, "GET", "/v1/tasks/"+sampleID+"/result", ""), 409, "damaged")
+	require.Equal(t, "the result cannot be opened: what is stored was changed, or belongs elsewhere: see who else can write to the database", got.Detail)
+	require.Contains(t, s.log.String(), "what is stored of a task was changed")
 }
 
 // failing answers everything with one error.
