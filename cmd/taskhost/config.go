@@ -36,9 +36,16 @@ func (a *app) showConfig() error {
 	if s.Token != "" {
 		token = "(set)" // a secret is not printed
 	}
+	keys := ""
+	if len(s.EncryptKeys) > 0 {
+		keys = "(set)"
+	}
 	rows := []setting{
 		{Key: "database", Value: redacted(s.database())},
 		{Key: "data_dir", Value: s.DataDir},
+		{Key: "allow_unsafe_database", Value: strconv.FormatBool(s.AllowUnsafe)},
+		{Key: "encrypt_key_file", Value: s.EncryptKeyFile},
+		{Key: "encrypt_keys", Value: keys},
 		{Key: "isolation", Value: s.Isolation},
 	}
 	rows = append(rows, s.Limits.rows()...)

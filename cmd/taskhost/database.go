@@ -18,6 +18,14 @@ func databaseFlags(cmd *cobra.Command) {
 	settingFlag(flags, "schema", "schema of the tables in Postgres (default taskhost)")
 }
 
+// openFlags are for commands that open a database's tasks.
+func openFlags(cmd *cobra.Command) {
+	databaseFlags(cmd)
+	flags := cmd.Flags()
+	settingFlag(flags, "encrypt-key-file", "file with the keys that seal what is private, one a line: the first seals, all open ('taskhost key new' makes one)")
+	flags.Bool("allow-unsafe-database", false, "open a Postgres that may lose what it has committed, with a warning")
+}
+
 // database is the file or the address of where to keep tasks.
 func (s *settings) database() string {
 	if s.Database != "" {
@@ -41,20 +49,23 @@ func (s *settings) place() string {
 }
 
 // hostConfig is what the settings say of a host.
-func (s *settings) hostConfig(logger *slog.Logger) taskhost.Config {
+func (s *settings) hostConfig(logger *slog.Logger) (taskhost.Config, error) {
+	keys, err := s.keys()
 	return taskhost.Config{
-		Database:           s.database(),
-		Schema:             s.Schema,
-		NoMigrate:          !s.MigrateAtStart,
-		CacheDir:           filepath.Join(s.DataDir, "cache"),
-		Isolation:          taskhost.Isolation(s.Isolation),
-		RequireIsolation:   s.RequireIsolation,
-		Logger:             logger,
-		MaxConcurrentTasks: s.MaxConcurrentTasks,
-		MaxSyncThreads:     s.MaxSyncThreads,
-		MaxWasmWorkers:     s.MaxWasmWorkers,
-		Limits:             s.Limits.ceilings(),
-	}
+		Database:            s.database(),
+		Schema:              s.Schema,
+		NoMigrate:           !s.MigrateAtStart,
+		EncryptArgsKeys:     keys,
+		AllowUnsafeDatabase: s.AllowUnsafe,
+		CacheDir:            filepath.Join(s.DataDir, "cache"),
+		Isolation:           taskhost.Isolation(s.Isolation),
+		RequireIsolation:    s.RequireIsolation,
+		Logger:              logger,
+		MaxConcurrentTasks:  s.MaxConcurrentTasks,
+		MaxSyncThreads:      s.MaxSyncThreads,
+		MaxWasmWorkers:      s.MaxWasmWorkers,
+		Limits:              s.Limits.ceilings(),
+	}, err
 }
 
 var (

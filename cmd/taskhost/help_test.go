@@ -63,6 +63,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		"task enqueue", "task show", "task logs", "task result",
 		"node list", "bench exec", "bench queue",
 		"migrate up", "migrate status", "config show",
+		"key new", "key status", "key reencrypt", "key forget",
 	}, typed)
 }
 
@@ -72,10 +73,11 @@ func TestFlagsThatScriptsRelyOn(t *testing.T) {
 	paths, commands := leaves((&app{}).rootCommand())
 	for i, cmd := range commands {
 		path := strings.Join(paths[i], " ")
+		opens := path == "serve" || path == "demo" || paths[i][0] == "migrate" || path == "config show" || paths[i][0] == "key" && path != "key new"
 		for flag, has := range map[string]bool{
 			"server":   paths[i][0] == "module" || paths[i][0] == "task" || paths[i][0] == "node" || path == "config show",
-			"database": path == "serve" || path == "demo" || paths[i][0] == "migrate" || path == "config show" || path == "bench queue",
-			"schema":   path == "serve" || path == "demo" || paths[i][0] == "migrate" || path == "config show",
+			"database": opens || path == "bench queue",
+			"schema":   opens,
 			"listen":   path == "serve" || path == "config show",
 			"exit":     path == "demo",
 			"args":     path == "run" || path == "task enqueue",
@@ -90,14 +92,14 @@ func TestFlagsThatScriptsRelyOn(t *testing.T) {
 }
 
 // TestEverySettingHasAFlag: or can be set in no way that a script sees at once.
-// The token has none, since other users of a machine can read command lines.
+// The token and the encryption keys have none, since other users of a machine can read command lines.
 func TestEverySettingHasAFlag(t *testing.T) {
 	show, _, err := (&app{}).rootCommand().Find([]string{"config", "show"})
 	require.NoError(t, err)
 	for key := range defaults(func(string) string { return "" }) {
 		name := strings.NewReplacer("_", "-", ".", "-").Replace(key)
 		found := show.Flags().Lookup(name) != nil || show.InheritedFlags().Lookup(name) != nil
-		require.Equal(t, key != "token", found, key)
+		require.Equal(t, key != "token" && key != "encrypt_keys", found, key)
 	}
 }
 

@@ -54,7 +54,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.runCommand(),
 		a.moduleCommand(), a.taskCommand(), a.nodeCommand(),
-		a.migrateCommand(), a.configCommand(), a.versionCommand(),
+		a.keyCommand(), a.migrateCommand(), a.configCommand(), a.versionCommand(),
 		a.benchCommand(),
 	)
 	return root

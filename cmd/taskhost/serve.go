@@ -51,7 +51,7 @@ holds its token and caches.`,
 }
 
 func serverFlags(cmd *cobra.Command) {
-	databaseFlags(cmd)
+	openFlags(cmd)
 	flags := cmd.Flags()
 	settingFlag(flags, "isolation", "where guests run: worker, a process each, cut off as far as this system can; or inprocess (default worker)")
 	flags.Bool("require-isolation", false, "do not start where a wall around workers cannot stand on this system")
@@ -95,7 +95,11 @@ func startServer(ctx context.Context, s *settings, logger *slog.Logger) (_ *serv
 		return nil, err
 	}
 	defer closeOnError(&err, listener.Close)
-	host, err := taskhost.New(ctx, s.hostConfig(logger))
+	config, err := s.hostConfig(logger)
+	if err != nil {
+		return nil, err
+	}
+	host, err := taskhost.New(ctx, config)
 	if err != nil {
 		return nil, err
 	}

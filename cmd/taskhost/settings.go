@@ -40,8 +40,11 @@ const (
 
 // settings are the program's choices, after all places where they can be made.
 type settings struct {
+	AllowUnsafe        bool          `koanf:"allow_unsafe_database"`
 	Database           string        `koanf:"database"`
 	DataDir            string        `koanf:"data_dir"`
+	EncryptKeyFile     string        `koanf:"encrypt_key_file"`
+	EncryptKeys        keyList       `koanf:"encrypt_keys"`
 	Isolation          string        `koanf:"isolation"`
 	Limits             limitSettings `koanf:"limits"`
 	Listen             string        `koanf:"listen"`
@@ -66,22 +69,25 @@ type settings struct {
 // taskhost.Config.
 func defaults(getenv func(string) string) map[string]any {
 	all := map[string]any{
-		"database":             "",
-		"data_dir":             stateDir(getenv),
-		"isolation":            "worker",
-		"listen":               "127.0.0.1:7420",
-		"log_format":           "",
-		"log_level":            "info",
-		"max_concurrent_tasks": 0,
-		"max_sync_threads":     0,
-		"max_wasm_workers":     0,
-		"migrate_at_start":     true,
-		"output":               "table",
-		"require_isolation":    false,
-		"schema":               "taskhost",
-		"server":               "",
-		"shutdown_timeout":     "30s",
-		"token":                "",
+		"allow_unsafe_database": false,
+		"database":              "",
+		"data_dir":              stateDir(getenv),
+		"encrypt_key_file":      "",
+		"encrypt_keys":          "",
+		"isolation":             "worker",
+		"listen":                "127.0.0.1:7420",
+		"log_format":            "",
+		"log_level":             "info",
+		"max_concurrent_tasks":  0,
+		"max_sync_threads":      0,
+		"max_wasm_workers":      0,
+		"migrate_at_start":      true,
+		"output":                "table",
+		"require_isolation":     false,
+		"schema":                "taskhost",
+		"server":                "",
+		"shutdown_timeout":      "30s",
+		"token":                 "",
 	}
 	maps.Copy(all, limitDefaults())
 	return all
@@ -150,7 +156,7 @@ func loadSettings(flags *pflag.FlagSet, environ []string) (*settings, error) {
 	}
 	s := &settings{origins: origins}
 	if err := merged.UnmarshalWithConf("", s, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		DecodeHook:       mapstructure.ComposeDecodeHookFunc(durationHook, sizeHook),
+		DecodeHook:       mapstructure.ComposeDecodeHookFunc(durationHook, sizeHook, keysHook),
 		WeaklyTypedInput: true,
 		Result:           s,
 		TagName:          "koanf",
