@@ -66,6 +66,7 @@ that enqueue, or of the latency.`,
 	flags.IntVar(&config.Tasks, "tasks", 0, fmt.Sprintf("how many tasks to work (default %d, on SQLite %d)", queuebench.DefaultTasks, queuebench.DefaultTasksSQLite))
 	flags.IntVar(&config.Slots, "slots", queuebench.DefaultSlots, "how many may run at once in the case work")
 	flags.IntVar(&config.Runs, "runs", queuebench.DefaultRuns, "how often to measure each case")
+	flags.BoolVar(&config.Encrypt, "encrypt", false, "seal arguments and results, which River does not")
 	flags.StringSliceVar(&config.Cases, "cases", nil, "which cases to measure, separated by commas (default all)")
 	return cmd
 }
@@ -99,8 +100,12 @@ func benchTable(out *table, report *queuebench.Report) {
 	// An empty row, after which columns are as wide as they need to be.
 	out.row()
 	env := &report.Environment
-	out.row(fmt.Sprintf("%s, River %s, %d tasks, %d slots, best of %d, %d processors, %s %s",
-		benchedStore(env), env.River, env.Tasks, env.Slots, env.Runs, env.CPUs, env.Go, env.Platform))
+	sealed := ""
+	if env.Encrypt {
+		sealed = ", sealed"
+	}
+	out.row(fmt.Sprintf("%s%s, River %s, %d tasks, %d slots, best of %d, %d processors, %s %s",
+		benchedStore(env), sealed, env.River, env.Tasks, env.Slots, env.Runs, env.CPUs, env.Go, env.Platform))
 	for _, bar := range report.Bars {
 		out.row(benchBar(&bar))
 	}

@@ -40,7 +40,7 @@ func TestBenchQueue(t *testing.T) {
 			require.Len(t, report.Bars, 4)
 			require.ElementsMatch(t, []string{"store", "case", "field", "least", "most", "value", "met"}, slices.Collect(maps.Keys(report.Bars[0])))
 			require.ElementsMatch(t, []string{
-				"cpus", "go_version", "platform", "river_version", "store", "postgres_version", "sqlite_version", "durable",
+				"cpus", "go_version", "platform", "river_version", "store", "postgres_version", "sqlite_version", "durable", "encrypted",
 				"tasks", "slots", "runs", "date",
 			}, slices.Collect(maps.Keys(report.Environment)))
 

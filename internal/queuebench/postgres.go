@@ -86,7 +86,10 @@ func (p *postgresPlace) ours(ctx context.Context) (*subject, error) {
 	if err := p.drop(ctx, p.schema); err != nil {
 		return nil, err
 	}
-	store, err := pgstore.Open(ctx, pgstore.Config{URL: p.config.Database, Schema: p.schema, Logger: p.config.Logger})
+	store, err := pgstore.Open(ctx, pgstore.Config{
+		URL: p.config.Database, Schema: p.schema, Logger: p.config.Logger,
+		EncryptKeys: p.config.keys(), AllowUnsafe: true, // the report says so
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"runtime"
 	"time"
+
+	"github.com/taskhost/taskhost/internal/seal"
 )
 
 // Defaults of [Config].
@@ -52,6 +54,8 @@ type Config struct {
 	Runs int
 	// Cases are the names of those to measure. Defaults to all.
 	Cases []string
+	// Encrypt has the store seal arguments and results, which River does not.
+	Encrypt bool
 	// Progress is told before each measurement how many are done. It may be nil.
 	Progress func(done, total int, what string)
 	// Logger takes what the store has to report. Defaults to none.
@@ -88,6 +92,14 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
+}
+
+// keys are those that a store is opened with.
+func (c *Config) keys() []string {
+	if !c.Encrypt {
+		return nil
+	}
+	return []string{seal.NewKey()}
 }
 
 // ConfigError is a mistake in a [Config].

@@ -47,6 +47,7 @@ type Environment struct {
 	SQLite   *string `json:"sqlite_version"`
 	// Durable is false for a server that may lose what it has committed.
 	Durable bool      `json:"durable"`
+	Encrypt bool      `json:"encrypted"`
 	Tasks   int       `json:"tasks"`
 	Slots   int       `json:"slots"`
 	Runs    int       `json:"runs"`
@@ -56,7 +57,7 @@ type Environment struct {
 func environment(c *Config) *Environment {
 	return &Environment{
 		CPUs: runtime.GOMAXPROCS(0), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, River: riverVersion(),
-		Durable: true, Tasks: c.Tasks, Slots: c.Slots, Runs: c.Runs, Date: time.Now().UTC().Truncate(time.Second),
+		Durable: true, Encrypt: c.Encrypt, Tasks: c.Tasks, Slots: c.Slots, Runs: c.Runs, Date: time.Now().UTC().Truncate(time.Second),
 	}
 }
 

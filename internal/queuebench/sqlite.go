@@ -69,7 +69,7 @@ func (p *sqlitePlace) ours(ctx context.Context) (*subject, error) {
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	store, err := sqlitestore.Open(ctx, sqlitestore.Config{Path: path, Logger: p.config.Logger})
+	store, err := sqlitestore.Open(ctx, sqlitestore.Config{Path: path, EncryptKeys: p.config.keys(), Logger: p.config.Logger})
 	if err != nil {
 		return nil, err
 	}
