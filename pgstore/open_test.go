@@ -190,6 +190,7 @@ func TestTasksOutliveAMigration(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	execute(t, database,
+		"DROP INDEX taskhost.task_cancelling",
 		"ALTER TABLE taskhost.task DROP COLUMN limits, DROP COLUMN queue_wait, DROP COLUMN run_time, DROP COLUMN attempt_wait, DROP COLUMN released_at",
 		"ALTER TABLE taskhost.attempt DROP COLUMN queue_wait, DROP COLUMN pooled",
 		"UPDATE taskhost.definition SET options = '{\"timeout\":\"1m0s\",\"backoff\":1,\"priority\":5}'",

@@ -117,6 +117,7 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 	require.NoError(t, store.Close())
 	db := callersDB(t, path)
 	for _, statement := range []string{
+		"DROP INDEX task_cancelling",
 		"DROP INDEX task_ticket",
 		"ALTER TABLE task DROP COLUMN ticket",
 		"ALTER TABLE node DROP COLUMN functions",

@@ -19,6 +19,7 @@ type Store interface {
 	Reader
 	Definer
 	Worker
+	Controller
 	Credentials
 	modules.Store
 	Ping(ctx context.Context) error
@@ -54,6 +55,11 @@ type Worker interface {
 	Stop(ctx context.Context) error
 	Nodes(ctx context.Context) ([]task.Node, error)
 	Repair(ctx context.Context) (int, error)
+}
+
+// Controller stops tasks.
+type Controller interface {
+	Cancel(ctx context.Context, id task.ID) error
 }
 
 // Credentials are kept and checked.
@@ -122,6 +128,7 @@ func Run(t *testing.T, b Backend) {
 		{"logs", logProperties},
 		{"await", awaitProperties},
 		{"stop", stopProperties},
+		{"cancel", cancelProperties},
 		{"close", closeProperties},
 		{"recovery", recoveryProperties},
 		{"processes", processProperties},
