@@ -190,7 +190,8 @@ func TestTasksOutliveAMigration(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	execute(t, database,
-		"DROP INDEX taskhost.task_cancelling",
+		"DROP INDEX taskhost.task_cancelling, taskhost.task_by_status, taskhost.task_by_name, taskhost.task_by_duration",
+		"DROP TABLE taskhost.task_tag",
 		"ALTER TABLE taskhost.task DROP COLUMN limits, DROP COLUMN queue_wait, DROP COLUMN run_time, DROP COLUMN attempt_wait, DROP COLUMN released_at",
 		"ALTER TABLE taskhost.attempt DROP COLUMN queue_wait, DROP COLUMN pooled",
 		"UPDATE taskhost.definition SET options = '{\"timeout\":\"1m0s\",\"backoff\":1,\"priority\":5}'",
@@ -217,7 +218,7 @@ func TestMigrationThatWasCutShort(t *testing.T) {
 	_, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: database})
 	require.NoError(t, err)
 	execute(t, database, "DELETE FROM taskhost.taskhost_migration",
-		"DROP TABLE taskhost.attempt, taskhost.task, taskhost.task_log, taskhost.idempotency_key, taskhost.definition, taskhost.module_version, taskhost.module, taskhost.module_blob, taskhost.schedule, taskhost.schedule_fire, taskhost.node, taskhost.api_token, taskhost.user_session, taskhost.audit, taskhost.kv, taskhost.secret")
+		"DROP TABLE taskhost.attempt, taskhost.task, taskhost.task_tag, taskhost.task_log, taskhost.idempotency_key, taskhost.definition, taskhost.module_version, taskhost.module, taskhost.module_blob, taskhost.schedule, taskhost.schedule_fire, taskhost.node, taskhost.api_token, taskhost.user_session, taskhost.audit, taskhost.kv, taskhost.secret")
 	open(t, pgstore.Config{URL: database})
 }
 

@@ -91,7 +91,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", place, explain(err)), s.Close())
 	}
 	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{KeysApart: true})
-	s.Control = riverstore.NewControl(s)
+	s.Control = riverstore.NewControl(s, dialect(place.schema))
 	s.waiters = riverstore.NewWaiters(s)
 	s.sweeper = newSweeper(s.sweep, s.logger)
 	return s, nil

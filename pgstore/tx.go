@@ -112,7 +112,11 @@ func (t pgxTx) insert(ctx context.Context, statements *statements, b *batch) err
 		sources[i], keys[i] = r.Source, r.Key
 		priorities[i], timeouts[i], delays[i], runAts[i] = r.Priority, r.Timeout, r.Delay, r.RunAt
 	}
-	return t.exec(ctx, statements.insert, b.definitions,
+	text := statements.insert
+	if b.tagged {
+		text = statements.tagged
+	}
+	return t.exec(ctx, text, b.definitions,
 		ids, defs, args, argsTypes, tags, sources, keys, priorities, timeouts, delays, runAts)
 }
 
@@ -143,7 +147,11 @@ func (t sqlTx) insert(ctx context.Context, statements *statements, b *batch) err
 	if err != nil {
 		return err
 	}
-	return t.exec(ctx, statements.insertSQL, string(b.definitions), string(rows))
+	text := statements.insertSQL
+	if b.tagged {
+		text = statements.taggedSQL
+	}
+	return t.exec(ctx, text, string(b.definitions), string(rows))
 }
 
 // definitionReader reads definitions in a transaction.

@@ -118,6 +118,10 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 	db := callersDB(t, path)
 	for _, statement := range []string{
 		"DROP INDEX task_cancelling",
+		"DROP INDEX task_by_status",
+		"DROP INDEX task_by_name",
+		"DROP INDEX task_by_duration",
+		"DROP TABLE task_tag",
 		"DROP INDEX task_ticket",
 		"ALTER TABLE task DROP COLUMN ticket",
 		"ALTER TABLE node DROP COLUMN functions",

@@ -95,7 +95,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), s.Close())
 	}
 	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{})
-	s.Control = riverstore.NewControl(s)
+	s.Control = riverstore.NewControl(s, dialect)
 	return s, nil
 }
 

@@ -17,17 +17,28 @@ const (
 	CancelledWaiting = "cancelled: somebody cancelled the task while it waited"
 )
 
-// Controller is what a store offers to stop tasks, in its own SQL.
+// Controller is what a store offers to stop, repeat and find tasks, in its own SQL.
 type Controller interface {
 	// CancelTasks cancels tasks in one transaction: those that wait at once, and
 	// those that run by a request that their nodes hear of. With dry nothing
 	// changes.
 	CancelTasks(ctx context.Context, ids []task.ID, dry bool) ([]Verdict, error)
+	// RetryTasks stores a new task for each that can be retried, in one
+	// transaction. With force also for one that was retried before. With dry
+	// nothing changes.
+	RetryTasks(ctx context.Context, ids []task.ID, force, dry bool) ([]Verdict, error)
+	// SelectIDs and SelectTasks read what a statement yields. Traces are left out.
+	SelectIDs(ctx context.Context, selection *Selection) ([]task.ID, error)
+	SelectTasks(ctx context.Context, selection *Selection) ([]task.Task, error)
+	// CountTag counts the tasks that have a tag, up to limit.
+	CountTag(ctx context.Context, key, value string, limit int) (int, error)
 }
 
 // Verdict is what became of one task.
 type Verdict struct {
 	ID task.ID
+	// New is the task that repeats it.
+	New task.ID
 	// Skipped is the code of the reason for which nothing was done, or empty.
 	Skipped string
 	// Err is that reason as an error, where it is one for a call for this task
@@ -72,23 +83,46 @@ func JudgeCancel(id task.ID, status task.Status, requested bool) Verdict {
 	return v
 }
 
-// Control stops the tasks of a store.
-type Control struct {
-	db Controller
+// Retryable is what decides on a retry.
+type Retryable struct {
+	ID     task.ID
+	Status task.Status
+	// ResolvedBy is the task that repeated it before.
+	ResolvedBy *task.ID
+	// ModuleGone names the module version where that is gone.
+	ModuleGone string
+	// UniqueTaken says that a task of its kind that excludes others waits or runs.
+	UniqueTaken bool
+	// KeyHolder is the other task that has its idempotency key, and is not done
+	// without success.
+	KeyHolder *task.ID
 }
 
-// NewControl returns the control of a store.
-func NewControl(db Controller) *Control { return &Control{db} }
-
-// Cancel cancels a task. One that waits ends at once and never runs. One that runs
-// is stopped, on whatever node that is, and ends as cancelled, whatever its attempt
-// returns. To cancel what is cancelled is no error; what has ended otherwise is a
-// *task.ConflictError with [task.CodeAlreadyFinished]. It returns task.ErrNotFound
-// where there is no such task.
-func (c *Control) Cancel(ctx context.Context, id task.ID) error {
-	verdicts, err := c.db.CancelTasks(ctx, []task.ID{id}, false)
-	if err != nil {
-		return err
+// JudgeRetry says whether a task can be retried.
+func JudgeRetry(r *Retryable, force bool) Verdict {
+	v := Verdict{ID: r.ID}
+	switch {
+	case r.Status == task.Success:
+		v.refuse(task.CodeNotRetryable, "task %s has succeeded: only what failed, was interrupted or was cancelled can be retried; enqueue it anew", r.ID)
+	case !r.Status.Terminal():
+		v.refuse(task.CodeNotRetryable, "task %s is %s: only what failed, was interrupted or was cancelled can be retried", r.ID, r.Status)
+	case r.ResolvedBy != nil && !force:
+		v.refuse(task.CodeAlreadyRetried, "task %s was retried already, as task %s: retry that one, or force another", r.ID, *r.ResolvedBy)
+		v.Err.(*task.ConflictError).Task = *r.ResolvedBy //nolint:errorlint,forcetypeassert // made just now
+	case r.ModuleGone != "":
+		v.refuse(task.CodeModuleGone, "task %s ran %s, which is not there any more: push it again, or enqueue the task anew with what is", r.ID, r.ModuleGone)
+	case r.UniqueTaken:
+		v.refuse(task.CodeUniqueTaken, "task %s may not be there twice, and another one like it waits or runs", r.ID)
+	case r.KeyHolder != nil && !force:
+		v.refuse(task.CodeKeyTaken, "the idempotency key of task %s has passed to task %s, which waits, runs or has succeeded: with force it is retried without the key", r.ID, *r.KeyHolder)
+		v.Err.(*task.ConflictError).Task = *r.KeyHolder //nolint:errorlint,forcetypeassert // made just now
 	}
-	return verdicts[0].Err
+	return v
+}
+
+// CopyForRetry returns how the arguments of a task are to be stored for the task
+// that repeats it, of how they are stored for it, and under which key. It is the
+// one place that a retry takes arguments through, as bytes that it does not look at.
+func CopyForRetry(_, _ task.ID, stored []byte, keyID string) ([]byte, string, error) {
+	return stored, keyID, nil
 }

@@ -57,9 +57,25 @@ type Worker interface {
 	Repair(ctx context.Context) (int, error)
 }
 
-// Controller stops tasks.
+// Controller stops, repeats and lists tasks.
 type Controller interface {
+	Lister
 	Cancel(ctx context.Context, id task.ID) error
+	Retry(ctx context.Context, id task.ID, force bool) (task.ID, error)
+	Bulk
+}
+
+// Lister lists tasks.
+type Lister interface {
+	Tasks(ctx context.Context, filter task.Filter, page task.Page) (*task.List, error)
+}
+
+// Bulk is for many tasks.
+type Bulk interface {
+	CancelIDs(ctx context.Context, ids []task.ID, dry bool) (*task.Bulk, error)
+	CancelAll(ctx context.Context, filter task.Filter, dry bool) (*task.Bulk, error)
+	RetryIDs(ctx context.Context, ids []task.ID, force, dry bool) (*task.Bulk, error)
+	RetryAll(ctx context.Context, filter task.Filter, force, dry bool) (*task.Bulk, error)
 }
 
 // Credentials are kept and checked.
@@ -129,6 +145,9 @@ func Run(t *testing.T, b Backend) {
 		{"await", awaitProperties},
 		{"stop", stopProperties},
 		{"cancel", cancelProperties},
+		{"retry", retryProperties},
+		{"list", listProperties},
+		{"bulk", bulkProperties},
 		{"close", closeProperties},
 		{"recovery", recoveryProperties},
 		{"processes", processProperties},
