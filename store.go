@@ -17,6 +17,7 @@ import (
 type store interface {
 	enqueuer
 	reader
+	controller
 	modules.Store
 	credentials
 	runner

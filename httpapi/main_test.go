@@ -32,6 +32,11 @@ type fake struct {
 	definitions func(ctx context.Context) ([]task.Definition, error)
 	await       func(ctx context.Context, id task.ID) error
 	attempts    func(id task.ID) ([]task.Attempt, error)
+	tasks       func(filter task.Filter, page task.Page) (*task.List, error)
+	cancel      func(id task.ID) error
+	retry       func(id task.ID, force bool) (task.ID, error)
+	// bulk is told what was called: "cancel" or "retry", with ids or a filter.
+	bulk func(call string, ids []task.ID, filter *task.Filter, force, dry bool) (*task.Bulk, error)
 
 	push     func(name string, wasm []byte) (*modules.Version, error)
 	list     func() ([]modules.Version, error)
@@ -57,6 +62,32 @@ func (f *fake) Result(_ context.Context, id task.ID) ([]byte, string, error) { r
 
 func (f *fake) Logs(_ context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error) {
 	return f.logs(id, after, limit)
+}
+
+func (f *fake) Tasks(_ context.Context, filter task.Filter, page task.Page) (*task.List, error) {
+	return f.tasks(filter, page)
+}
+
+func (f *fake) Cancel(_ context.Context, id task.ID) error { return f.cancel(id) }
+
+func (f *fake) Retry(_ context.Context, id task.ID, force bool) (task.ID, error) {
+	return f.retry(id, force)
+}
+
+func (f *fake) CancelIDs(_ context.Context, ids []task.ID, dry bool) (*task.Bulk, error) {
+	return f.bulk("cancel", ids, nil, false, dry)
+}
+
+func (f *fake) CancelAll(_ context.Context, filter task.Filter, dry bool) (*task.Bulk, error) {
+	return f.bulk("cancel", nil, &filter, false, dry)
+}
+
+func (f *fake) RetryIDs(_ context.Context, ids []task.ID, force, dry bool) (*task.Bulk, error) {
+	return f.bulk("retry", ids, nil, force, dry)
+}
+
+func (f *fake) RetryAll(_ context.Context, filter task.Filter, force, dry bool) (*task.Bulk, error) {
+	return f.bulk("retry", nil, &filter, force, dry)
 }
 
 func (f *fake) Definitions(ctx context.Context) ([]task.Definition, error) { return f.definitions(ctx) }

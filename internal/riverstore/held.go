@@ -18,7 +18,7 @@ type held struct {
 	// lost.
 	claiming sync.RWMutex
 
-	mu sync.Mutex
+	mu       sync.Mutex
 	attempts map[lease]*holding
 }
 
