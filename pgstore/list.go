@@ -26,7 +26,7 @@ func numbered(text string) string { return strings.ReplaceAll(text, "?", "$") }
 
 // SelectIDs implements [riverstore.Controller].
 func (s *Store) SelectIDs(ctx context.Context, selection *riverstore.Selection) ([]task.ID, error) {
-	rows, err := s.pool.Query(ctx, numbered(selection.Text), append([]any{s.hot}, selection.Args...)...)
+	rows, err := s.pool.Query(ctx, numbered("SELECT id FROM ("+selection.Text+") t ORDER BY "+selection.Order), append([]any{s.hot}, selection.Args...)...)
 	if err != nil {
 		return nil, failed(err, "list tasks")
 	}

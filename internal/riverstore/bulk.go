@@ -51,7 +51,7 @@ func (c *Control) Tasks(ctx context.Context, filter task.Filter, page task.Page)
 }
 
 // tagSample bounds how many tasks of each tag are counted to find the rarest.
-const tagSample = 1000
+const tagSample = 10_000
 
 // rarestTag is the tag of a filter that the fewest tasks have: the list goes through
 // those. It says what is wrong with the filter.

@@ -1,6 +1,7 @@
 package riverstore
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,8 @@ type Dialect struct {
 	Schema string
 	// ID makes an argument of an id.
 	ID func(task.ID) any
+	// Running stands behind task t where only what runs is chosen.
+	Running string
 	// Duration is the duration of a task t in microseconds, of what an index holds;
 	// DurationArg is the nth argument, in microseconds, as the index has it.
 	Duration    string
@@ -163,41 +166,45 @@ func newSelector(d Dialect, rarest string, ascending bool) *selector {
 }
 
 // ids selects up to limit ids. What an index is for is written so that the index
-// yields the order too, and nothing has to be sorted: where the order is that of ids,
-// each status is a part of its own, of which none yields more than limit.
+// yields the order too, and little has to be sorted: each status is a part of its own,
+// of which none yields more than limit, but where tags or durations are gone through.
 func (s *selector) ids(filter *task.Filter, limit int) string {
 	s.filter(filter)
 	statuses := filter.Statuses
 	switch {
-	case s.rarest != "" || s.key != "":
+	case s.rarest != "" || s.key == s.Duration:
 		if len(statuses) > 0 {
 			s.where("t.status IN (" + literals(statuses) + ")")
 		}
-		return s.part(limit)
-	case len(statuses) == 0 && filter.Name != "": // names have their index by status
+		return s.part(limit, "")
+	case len(statuses) == 0 && filter.Name != "" && s.key == "": // names have their index by status
 		statuses = []task.Status{task.Pending, task.Running, task.Success, task.Failed, task.Interrupted, task.Cancelled}
 	case len(statuses) == 0:
-		return s.part(limit)
+		return s.part(limit, "")
 	}
 	parts := make([]string, 0, len(statuses))
 	for _, status := range slices.Compact(slices.Sorted(slices.Values(statuses))) {
-		more := []string{"t.status = '" + string(status) + "'"}
+		hint, more := s.Running, []string{"t.status = '" + string(status) + "'"}
 		if status != task.Running {
-			more = append(more, "t.status <> 'running'") // as the indexes say
+			hint, more = "", append(more, "t.status <> 'running'") // as the indexes say
 		}
-		parts = append(parts, fmt.Sprintf("SELECT id FROM (%s) p", s.part(limit, more...)))
+		parts = append(parts, fmt.Sprintf("SELECT id, k FROM (%s) p", s.part(limit, hint, more...)))
 	}
-	return fmt.Sprintf("SELECT id FROM (%s) u ORDER BY id%s LIMIT %d", strings.Join(parts, " UNION ALL "), s.direction, limit)
+	order := "id" + s.direction
+	if s.key != "" {
+		order = "k" + s.direction + ", " + order
+	}
+	return fmt.Sprintf("SELECT id FROM (%s) u ORDER BY %s LIMIT %d", strings.Join(parts, " UNION ALL "), order, limit)
 }
 
-// part selects the ids of one part.
-func (s *selector) part(limit int, more ...string) string {
-	from := s.Schema + "task t"
+// part selects the ids of one part, and what they are sorted by.
+func (s *selector) part(limit int, hint string, more ...string) string {
+	from := s.Schema + "task t" + hint
 	if s.rarest != "" {
 		// In this order, for databases that go by it.
 		from = fmt.Sprintf("%stask_tag g CROSS JOIN %stask t", s.Schema, s.Schema)
 	}
-	text := fmt.Sprintf("SELECT %s AS id FROM %s", s.id, from)
+	text := fmt.Sprintf("SELECT %s AS id, %s AS k FROM %s", s.id, cmp.Or(s.key, "0"), from)
 	if all := slices.Concat(s.conditions, more); len(all) > 0 {
 		text += " WHERE " + strings.Join(all, " AND ")
 	}
