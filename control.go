@@ -78,3 +78,22 @@ func (h *Host) RetryAll(ctx context.Context, filter task.Filter, force, dry bool
 	done, err := h.store.RetryAll(ctx, filter, force, dry)
 	return done, h.orStopped(err)
 }
+
+// Node is the id of the node that this host is, empty until it is started.
+func (h *Host) Node() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.node
+}
+
+// Drain has a node start nothing more, this host's or another's on the same database.
+// What runs there goes on; [Host.Nodes] tells when nothing does. A node that is
+// started anew is another node. It returns task.ErrNotFound where there is no such node.
+func (h *Host) Drain(ctx context.Context, node string) error {
+	return h.orStopped(h.store.Drain(ctx, node))
+}
+
+// Undrain takes [Host.Drain] back.
+func (h *Host) Undrain(ctx context.Context, node string) error {
+	return h.orStopped(h.store.Undrain(ctx, node))
+}

@@ -33,6 +33,7 @@ type Host struct {
 	functions map[string]*function
 	declared  bool // the store knows the functions
 	state     state
+	node      string        // empty until it is started
 	closing   chan struct{} // closed when the database is about to be
 	// ended ends with closing.
 	ended    context.Context
@@ -109,7 +110,7 @@ func (h *Host) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("taskhost: %w", err)
 	}
-	h.state, h.declared = started, true
+	h.state, h.declared, h.node = started, true, node
 	h.config.Logger.InfoContext(ctx, "taskhost started", slog.String("node", node),
 		slog.String("database", h.config.place()), slog.Int("wasm_slots", h.config.MaxWasmWorkers),
 		slog.String("isolation", string(h.config.Isolation)), slog.Any("missing_walls", h.missingWalls()))

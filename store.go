@@ -27,6 +27,8 @@ type store interface {
 type runner interface {
 	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
 	Quiesce()
+	Drain(ctx context.Context, node string) error
+	Undrain(ctx context.Context, node string) error
 	Stop(ctx context.Context) error
 }
 

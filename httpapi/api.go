@@ -61,12 +61,15 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
 }
 
-// Health knows whether work can be done, and by whom.
+// Health knows whether work can be done, by whom, and who is not to.
 type Health interface {
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
 	// Nodes lists the processes that work tasks.
 	Nodes(ctx context.Context) ([]task.Node, error)
+	// Drain has a node start nothing more, and Undrain takes that back.
+	Drain(ctx context.Context, node string) error
+	Undrain(ctx context.Context, node string) error
 }
 
 // Config says what to serve. All fields but Stopping, MaxArgsBytes, Logger and

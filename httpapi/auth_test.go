@@ -31,6 +31,8 @@ var routes = []struct{ method, path string }{
 	{"GET", "/v1/modules"},
 	{"GET", "/v1/modules/thumbs"},
 	{"GET", "/v1/nodes"},
+	{"POST", "/v1/nodes/n-1/drain"},
+	{"POST", "/v1/nodes/n-1/undrain"},
 	{"GET", "/openapi.json"},
 	{"GET", "/openapi.yaml"},
 	{"GET", "/openapi-3.0.json"},
@@ -47,7 +49,7 @@ var routes = []struct{ method, path string }{
 }
 
 // operations is how many of the routes do something, from the first on.
-const operations = 16
+const operations = 18
 
 // TestEveryRouteNeedsACredential: the fake has no functions, so a request that
 // came through would end as an internal error.

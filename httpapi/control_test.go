@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -161,4 +162,18 @@ func TestRetryFailed(t *testing.T) {
 	for _, since := range []string{"x", "0h", "-1h", "0d", "-1d", "99999999999h", "99999999999999999999d", "1000000d", "d", "1w"} {
 		requireProblem(t, s.send(t, "POST", "/v1/tasks/retry-failed?since="+url.QueryEscape(since), ""), 422, "invalid")
 	}
+}
+
+func TestDrainNode(t *testing.T) {
+	var calls []string
+	s := serve(t, &fake{drain: func(node string, on bool) error {
+		calls = append(calls, fmt.Sprint(node, on))
+		return nil
+	}})
+	for _, path := range []string{"drain", "undrain"} {
+		got := s.send(t, "POST", "/v1/nodes/host-1-0a/"+path, "")
+		require.Equal(t, 204, got.status, "%s", got.body)
+		require.Empty(t, got.body)
+	}
+	require.Equal(t, []string{"host-1-0atrue", "host-1-0afalse"}, calls)
 }

@@ -45,6 +45,7 @@ type fake struct {
 	authenticate func(secret string) (string, bool, error)
 	ping         func() error
 	nodes        func() ([]task.Node, error)
+	drain        func(node string, on bool) error
 
 	// maxArgs bounds the arguments that are read, 0 for the default.
 	maxArgs int64
@@ -99,6 +100,10 @@ func (f *fake) Attempts(_ context.Context, id task.ID) ([]task.Attempt, error) {
 }
 
 func (f *fake) Nodes(context.Context) ([]task.Node, error) { return f.nodes() }
+
+func (f *fake) Drain(_ context.Context, node string) error { return f.drain(node, true) }
+
+func (f *fake) Undrain(_ context.Context, node string) error { return f.drain(node, false) }
 
 func (f *fake) Push(_ context.Context, name string, wasm []byte) (*modules.Version, error) {
 	return f.push(name, wasm)

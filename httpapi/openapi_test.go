@@ -94,6 +94,8 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 		"GET /v1/modules",
 		"GET /v1/modules/{name}",
 		"GET /v1/nodes",
+		"POST /v1/nodes/{id}/drain",
+		"POST /v1/nodes/{id}/undrain",
 	}, listed)
 }
 

@@ -126,6 +126,7 @@ func failing(err error) *fake {
 		push:        func(string, []byte) (*modules.Version, error) { return nil, err },
 		list:        func() ([]modules.Version, error) { return nil, err },
 		versions:    func(string) ([]modules.Version, error) { return nil, err },
+		drain:       func(string, bool) error { return err },
 		nodes:       func() ([]task.Node, error) { return nil, err },
 		ping:        func() error { return err },
 	}

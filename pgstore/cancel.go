@@ -3,7 +3,6 @@ package pgstore
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -148,27 +147,4 @@ func (s *Store) hear() {
 	if s.serving != nil {
 		s.serving.runner.Hear()
 	}
-}
-
-// Orders implements [riverstore.Commander].
-func (s *Store) Orders(ctx context.Context, node string) (orders riverstore.Orders, err error) {
-	var drainedAt *time.Time
-	rows, err := s.control.Query(ctx, s.text(`
-		SELECT n.drained_at, t.id, t.lease, t.attempt
-		FROM (SELECT max(drained_at) AS drained_at FROM {schema}.node WHERE id = $1) n
-		LEFT JOIN {schema}.task t ON t.node = $1 AND t.status = 'running' AND t.cancel_requested_at IS NOT NULL`), s.hot, node)
-	if err != nil {
-		return orders, withCause(err)
-	}
-	var id *[16]byte
-	var lease *int64
-	var number *int
-	_, err = pgx.ForEachRow(rows, []any{&drainedAt, &id, &lease, &number}, func() error {
-		orders.Drain = drainedAt != nil
-		if id != nil {
-			orders.Cancelled = append(orders.Cancelled, riverstore.Attempt{Task: *id, Lease: value(lease), Number: value(number)})
-		}
-		return nil
-	})
-	return orders, withCause(err)
 }

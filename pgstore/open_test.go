@@ -192,6 +192,7 @@ func TestTasksOutliveAMigration(t *testing.T) {
 	execute(t, database,
 		"DROP INDEX taskhost.task_cancelling, taskhost.task_by_status, taskhost.task_by_name, taskhost.task_by_duration",
 		"DROP TABLE taskhost.task_tag",
+		"ALTER TABLE taskhost.node DROP COLUMN drain_requested_at",
 		"ALTER TABLE taskhost.task DROP COLUMN limits, DROP COLUMN queue_wait, DROP COLUMN run_time, DROP COLUMN attempt_wait, DROP COLUMN released_at",
 		"ALTER TABLE taskhost.attempt DROP COLUMN queue_wait, DROP COLUMN pooled",
 		"UPDATE taskhost.definition SET options = '{\"timeout\":\"1m0s\",\"backoff\":1,\"priority\":5}'",

@@ -90,32 +90,3 @@ func (s *Store) hear() {
 		s.serving.runner.Hear()
 	}
 }
-
-// ordersSQL reads an index that holds nothing but what is to be cancelled.
-const ordersSQL = `
-SELECT id, lease, attempt FROM task INDEXED BY task_cancelling
-WHERE node = ? AND status = 'running' AND cancel_requested_at IS NOT NULL`
-
-// Orders implements [riverstore.Commander].
-func (s *Store) Orders(ctx context.Context, node string) (orders riverstore.Orders, err error) {
-	if err := s.reading[drainedSQL].QueryRowContext(ctx, node).Scan(&orders.Drain); err != nil {
-		return orders, fmt.Errorf("ask whether to drain: %w", withCause(err))
-	}
-	rows, err := s.reading[ordersSQL].QueryContext(ctx, node)
-	if err != nil {
-		return orders, fmt.Errorf("ask what to cancel: %w", withCause(err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var a riverstore.Attempt
-		var id []byte
-		if err := rows.Scan(&id, &a.Lease, &a.Number); err != nil {
-			return orders, err
-		}
-		a.Task = toID(id)
-		orders.Cancelled = append(orders.Cancelled, a)
-	}
-	return orders, rows.Err()
-}
-
-const drainedSQL = "SELECT EXISTS (SELECT 1 FROM node WHERE id = ? AND drained_at IS NOT NULL)"

@@ -16,7 +16,7 @@ var (
 		dueSQL, takeSQL, claimSQL,
 		endTaskSQL, endTasksSQL, insertAttemptSQL, insertAttemptsSQL, insertLogSQL,
 	}
-	readTexts = []string{anyDueSQL, ordersSQL, drainedSQL}
+	readTexts = []string{anyDueSQL, ordersSQL, drainSQL}
 )
 
 func prepare(ctx context.Context, db *sql.DB, texts []string) (statements, error) {

@@ -61,7 +61,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		"demo", "serve", "run", "version",
 		"module push", "module list", "module show",
 		"task enqueue", "task show", "task logs", "task result", "task list", "task cancel", "task retry",
-		"node list", "bench exec", "bench queue",
+		"node list", "node drain", "node undrain", "bench exec", "bench queue",
 		"migrate up", "migrate status", "config show",
 	}, typed)
 }

@@ -18,14 +18,16 @@ const OrderTopic = "taskhost_order"
 type Orders struct {
 	// Cancelled are those of its attempts whose tasks were cancelled.
 	Cancelled []Attempt
-	// Drain has it claim nothing more.
-	Drain bool
+	// Drain has it claim nothing more. Drained says that it has said that it does not.
+	Drain, Drained bool
 }
 
 // Commander knows what was asked of nodes.
 type Commander interface {
 	// Orders lists what was asked of a node and is not done.
 	Orders(ctx context.Context, node string) (Orders, error)
+	// Drained says that a node claims nothing more, as it was asked to.
+	Drained(ctx context.Context, node string) error
 }
 
 // Hear has the runner ask what it is to do. It never blocks.
@@ -55,8 +57,18 @@ func (r *Runner) obey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if was := r.draining.Swap(orders.Drain); was != orders.Drain {
-		r.config.Logger.InfoContext(ctx, "told to claim tasks, or not to", slog.Bool("drain", orders.Drain))
+	switch was := r.draining.Swap(orders.Drain); {
+	case orders.Drain && !was:
+		r.config.Logger.InfoContext(ctx, "draining, as asked: starting no more tasks", slog.String("node", r.config.Node))
+	case was && !orders.Drain:
+		r.config.Logger.InfoContext(ctx, "starting tasks again, as asked", slog.String("node", r.config.Node))
+	}
+	if orders.Drain && !orders.Drained {
+		r.held.claiming.Lock()   // after those that are under way, no other begins
+		r.held.claiming.Unlock() //nolint:staticcheck // that is all there is to wait for
+		if err := r.config.Commander.Drained(ctx, r.config.Node); err != nil {
+			return err
+		}
 	}
 	if len(orders.Cancelled) == 0 {
 		return nil
@@ -64,11 +76,11 @@ func (r *Runner) obey(ctx context.Context) error {
 	// A claim under way may have committed what was cancelled since: it is held by
 	// the time at which it has returned.
 	r.held.claiming.Lock()
+	r.held.claiming.Unlock() //nolint:staticcheck // as above
 	leases := make([]lease, len(orders.Cancelled))
 	for i, attempt := range orders.Cancelled {
 		leases[i] = lease{attempt.Task, attempt.Lease}
 	}
-	r.held.claiming.Unlock()
 	r.held.cancel(leases, task.ErrCancelled)
 	return nil
 }

@@ -53,8 +53,15 @@ type Definer interface {
 type Worker interface {
 	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
 	Stop(ctx context.Context) error
+	Drainer
 	Nodes(ctx context.Context) ([]task.Node, error)
 	Repair(ctx context.Context) (int, error)
+}
+
+// Drainer has nodes start nothing more.
+type Drainer interface {
+	Drain(ctx context.Context, node string) error
+	Undrain(ctx context.Context, node string) error
 }
 
 // Controller stops, repeats and lists tasks.
@@ -153,6 +160,7 @@ func Run(t *testing.T, b Backend) {
 		{"processes", processProperties},
 		{"transactions", txProperties},
 		{"nodes", nodeProperties},
+		{"drain", drainProperties},
 		{"tokens", tokenProperties},
 		{"fleet", fleetProperties},
 		{"death", deathProperties},

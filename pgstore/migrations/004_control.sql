@@ -17,3 +17,6 @@ CREATE TABLE task_tag (
 );
 INSERT INTO task_tag (key, value, task_id)
 SELECT t.key, t.value, task.id FROM task, jsonb_each_text(task.tags) t;
+
+-- When a node was asked to start nothing more; drained_at is when it began not to.
+ALTER TABLE node ADD COLUMN drain_requested_at timestamptz;

@@ -18,3 +18,6 @@ CREATE TABLE task_tag (
 -- Without tags there is null or {}, of which the former yields a row.
 INSERT INTO task_tag (key, value, task_id)
 SELECT t.key, t.value, task.id FROM task, json_each(task.tags) t WHERE t.key IS NOT NULL;
+
+-- When a node was asked to start nothing more; drained_at is when it began not to.
+ALTER TABLE node ADD COLUMN drain_requested_at INTEGER;
