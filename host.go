@@ -32,6 +32,7 @@ type Host struct {
 	functions map[string]*function
 	declared  bool // the store knows the functions
 	state     state
+	node      string        // empty until it is started
 	closing   chan struct{} // closed when the database is about to be
 	// ended ends with closing.
 	ended    context.Context
@@ -108,7 +109,7 @@ func (h *Host) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("taskhost: %w", err)
 	}
-	h.state, h.declared = started, true
+	h.state, h.declared, h.node = started, true, node
 	h.logStarted(ctx, node)
 	return nil
 }

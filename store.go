@@ -18,6 +18,7 @@ import (
 type store interface {
 	enqueuer
 	reader
+	controller
 	modules.Store
 	credentials
 	runner
@@ -36,6 +37,8 @@ type vault interface {
 type runner interface {
 	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
 	Quiesce()
+	Drain(ctx context.Context, node string) error
+	Undrain(ctx context.Context, node string) error
 	Stop(ctx context.Context) error
 }
 

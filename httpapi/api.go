@@ -17,6 +17,7 @@ import (
 // Tasks is what is served of tasks.
 type Tasks interface {
 	TaskReader
+	TaskControl
 	EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error)
 	Definitions(ctx context.Context) ([]task.Definition, error)
 }
@@ -29,6 +30,22 @@ type TaskReader interface {
 	Attempts(ctx context.Context, id task.ID) ([]task.Attempt, error)
 	// Await returns when the task has ended, or ctx has.
 	Await(ctx context.Context, id task.ID) error
+}
+
+// TaskControl is what is served to stop, repeat and list tasks.
+type TaskControl interface {
+	TaskBulk
+	Tasks(ctx context.Context, filter task.Filter, page task.Page) (*task.List, error)
+	Cancel(ctx context.Context, id task.ID) error
+	Retry(ctx context.Context, id task.ID, force bool) (task.ID, error)
+}
+
+// TaskBulk is that for many tasks at once.
+type TaskBulk interface {
+	CancelIDs(ctx context.Context, ids []task.ID, dry bool) (*task.Bulk, error)
+	CancelAll(ctx context.Context, filter task.Filter, dry bool) (*task.Bulk, error)
+	RetryIDs(ctx context.Context, ids []task.ID, force, dry bool) (*task.Bulk, error)
+	RetryAll(ctx context.Context, filter task.Filter, force, dry bool) (*task.Bulk, error)
 }
 
 // Modules is what is served of modules.
@@ -44,12 +61,15 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
 }
 
-// Health knows whether work can be done, and by whom.
+// Health knows whether work can be done, by whom, and who is not to.
 type Health interface {
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
 	// Nodes lists the processes that work tasks.
 	Nodes(ctx context.Context) ([]task.Node, error)
+	// Drain has a node start nothing more, and Undrain takes that back.
+	Drain(ctx context.Context, node string) error
+	Undrain(ctx context.Context, node string) error
 }
 
 // Config says what to serve. All fields but Stopping, MaxArgsBytes, Logger and
@@ -96,6 +116,9 @@ func New(config Config) http.Handler {
 	routes := humago.New(mux, settings)
 	a.registerTasks(routes)
 	a.registerAttempts(routes)
+	a.registerList(routes)
+	a.registerControl(routes)
+	a.registerBulk(routes)
 	a.registerModules(routes)
 	a.registerNodes(routes)
 	completeSchemas(settings.Components.Schemas)

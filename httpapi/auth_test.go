@@ -20,11 +20,19 @@ var routes = []struct{ method, path string }{
 	{"GET", "/v1/tasks/" + sampleID + "/result"},
 	{"GET", "/v1/tasks/" + sampleID + "/logs"},
 	{"GET", "/v1/tasks/" + sampleID + "/attempts"},
+	{"GET", "/v1/tasks"},
+	{"POST", "/v1/tasks/" + sampleID + "/cancel"},
+	{"POST", "/v1/tasks/" + sampleID + "/retry"},
+	{"POST", "/v1/tasks/bulk-cancel"},
+	{"POST", "/v1/tasks/bulk-retry"},
+	{"POST", "/v1/tasks/retry-failed"},
 	{"GET", "/v1/definitions"},
 	{"POST", "/v1/modules/thumbs"},
 	{"GET", "/v1/modules"},
 	{"GET", "/v1/modules/thumbs"},
 	{"GET", "/v1/nodes"},
+	{"POST", "/v1/nodes/n-1/drain"},
+	{"POST", "/v1/nodes/n-1/undrain"},
 	{"GET", "/openapi.json"},
 	{"GET", "/openapi.yaml"},
 	{"GET", "/openapi-3.0.json"},
@@ -41,7 +49,7 @@ var routes = []struct{ method, path string }{
 }
 
 // operations is how many of the routes do something, from the first on.
-const operations = 10
+const operations = 18
 
 // TestEveryRouteNeedsACredential: the fake has no functions, so a request that
 // came through would end as an internal error.

@@ -20,12 +20,15 @@ func TestDocumentHasTheKeysThatAreSent(t *testing.T) {
 		"OptionsDocument": task.Options{}.WithDefaults(),
 		"Task": &task.Task{
 			Module: &task.ModuleRef{}, NextAttemptAt: &now, StartedAt: &now, EndedAt: &now, Error: "x", Cause: "x", Trace: "x", SealedUnder: "x",
-			WaitingReason: "x", ResultType: "x", Node: "x", IdempotencyKey: "x", RetriedFrom: &id, ResolvedBy: &id,
+			WaitingReason: "x", ResultType: "x", Node: "x", IdempotencyKey: "x", RetriedFrom: &id, ResolvedBy: &id, CancelRequestedAt: &now,
 		},
 		"Attempt":  &task.Attempt{Error: "x", Cause: "x", Trace: "x", SealedUnder: "x"},
 		"Node":     &task.Node{},
 		"Enqueued": &enqueued{Status: "x", Result: "x", Base64: []byte("x"), Type: "x", Error: "x", Task: &task.Task{}},
-		"Problem":  &Problem{Errors: []task.ArgumentProblem{{}}, Near: []string{"x"}},
+		"Problem":  &Problem{Errors: []task.ArgumentProblem{{}}, Near: []string{"x"}, TaskID: &id},
+		"List":     &task.List{},
+		"Bulk":     &task.Bulk{Results: []task.Retry{{}}},
+		"Filter":   &task.Filter{Statuses: []task.Status{"x"}, Sources: []task.Source{"x"}, Name: "x", Module: "x", Tags: map[string]string{"a": "b"}, CreatedAfter: now, CreatedBefore: now, IDPrefix: "x", Unresolved: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := json.Marshal(value)
@@ -46,6 +49,9 @@ func documentSchemas(t *testing.T) map[string]*huma.Schema {
 	routes := huma.NewAPI(settings, noRoutes{})
 	a.registerTasks(routes)
 	a.registerAttempts(routes)
+	a.registerList(routes)
+	a.registerControl(routes)
+	a.registerBulk(routes)
 	a.registerModules(routes)
 	a.registerNodes(routes)
 	completeSchemas(settings.Components.Schemas)

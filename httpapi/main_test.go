@@ -32,6 +32,11 @@ type fake struct {
 	definitions func(ctx context.Context) ([]task.Definition, error)
 	await       func(ctx context.Context, id task.ID) error
 	attempts    func(id task.ID) ([]task.Attempt, error)
+	tasks       func(filter task.Filter, page task.Page) (*task.List, error)
+	cancel      func(id task.ID) error
+	retry       func(id task.ID, force bool) (task.ID, error)
+	// bulk is told what was called: "cancel" or "retry", with ids or a filter.
+	bulk func(call string, ids []task.ID, filter *task.Filter, force, dry bool) (*task.Bulk, error)
 
 	push     func(name string, wasm []byte) (*modules.Version, error)
 	list     func() ([]modules.Version, error)
@@ -40,6 +45,7 @@ type fake struct {
 	authenticate func(secret string) (string, bool, error)
 	ping         func() error
 	nodes        func() ([]task.Node, error)
+	drain        func(node string, on bool) error
 
 	// maxArgs bounds the arguments that are read, 0 for the default.
 	maxArgs int64
@@ -59,6 +65,32 @@ func (f *fake) Logs(_ context.Context, id task.ID, after int64, limit int) ([]ta
 	return f.logs(id, after, limit)
 }
 
+func (f *fake) Tasks(_ context.Context, filter task.Filter, page task.Page) (*task.List, error) {
+	return f.tasks(filter, page)
+}
+
+func (f *fake) Cancel(_ context.Context, id task.ID) error { return f.cancel(id) }
+
+func (f *fake) Retry(_ context.Context, id task.ID, force bool) (task.ID, error) {
+	return f.retry(id, force)
+}
+
+func (f *fake) CancelIDs(_ context.Context, ids []task.ID, dry bool) (*task.Bulk, error) {
+	return f.bulk("cancel", ids, nil, false, dry)
+}
+
+func (f *fake) CancelAll(_ context.Context, filter task.Filter, dry bool) (*task.Bulk, error) {
+	return f.bulk("cancel", nil, &filter, false, dry)
+}
+
+func (f *fake) RetryIDs(_ context.Context, ids []task.ID, force, dry bool) (*task.Bulk, error) {
+	return f.bulk("retry", ids, nil, force, dry)
+}
+
+func (f *fake) RetryAll(_ context.Context, filter task.Filter, force, dry bool) (*task.Bulk, error) {
+	return f.bulk("retry", nil, &filter, force, dry)
+}
+
 func (f *fake) Definitions(ctx context.Context) ([]task.Definition, error) { return f.definitions(ctx) }
 
 func (f *fake) Await(ctx context.Context, id task.ID) error { return f.await(ctx, id) }
@@ -68,6 +100,10 @@ func (f *fake) Attempts(_ context.Context, id task.ID) ([]task.Attempt, error) {
 }
 
 func (f *fake) Nodes(context.Context) ([]task.Node, error) { return f.nodes() }
+
+func (f *fake) Drain(_ context.Context, node string) error { return f.drain(node, true) }
+
+func (f *fake) Undrain(_ context.Context, node string) error { return f.drain(node, false) }
 
 func (f *fake) Push(_ context.Context, name string, wasm []byte) (*modules.Version, error) {
 	return f.push(name, wasm)

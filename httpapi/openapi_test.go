@@ -83,11 +83,19 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 		"GET /v1/tasks/{id}/result",
 		"GET /v1/tasks/{id}/logs",
 		"GET /v1/tasks/{id}/attempts",
+		"GET /v1/tasks",
+		"POST /v1/tasks/{id}/cancel",
+		"POST /v1/tasks/{id}/retry",
+		"POST /v1/tasks/bulk-cancel",
+		"POST /v1/tasks/bulk-retry",
+		"POST /v1/tasks/retry-failed",
 		"GET /v1/definitions",
 		"POST /v1/modules/{name}",
 		"GET /v1/modules",
 		"GET /v1/modules/{name}",
 		"GET /v1/nodes",
+		"POST /v1/nodes/{id}/drain",
+		"POST /v1/nodes/{id}/undrain",
 	}, listed)
 }
 

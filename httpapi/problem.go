@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,8 @@ type Problem struct {
 	// Errors are the places in the request that are wrong, where there are
 	// several.
 	Errors []task.ArgumentProblem `json:"errors,omitempty"`
+	// TaskID is the task that is in the way of what was asked for.
+	TaskID *task.ID `json:"task_id,omitempty" format:"uuid"`
 	// Near are names that look like one that is not known.
 	Near []string `json:"near,omitempty"`
 }
@@ -103,7 +106,7 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 	case errors.As(err, &invalid):
 		return problemf(http.StatusUnprocessableEntity, "invalid", "%s", invalid)
 	case errors.As(err, &conflict):
-		return problemf(http.StatusConflict, "conflict", "%s", conflict)
+		return conflictProblem(conflict)
 	case errors.As(err, &rejected):
 		return problemf(http.StatusUnprocessableEntity, "module_rejected", "%s", rejected)
 	case errors.As(err, &sealed) && sealed.Damaged:
@@ -128,6 +131,14 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		a.Logger.ErrorContext(ctx, "a request failed", slog.Any("error", err))
 		return internalProblem()
 	}
+}
+
+func conflictProblem(conflict *task.ConflictError) *Problem {
+	p := problemf(http.StatusConflict, cmp.Or(conflict.Code, "conflict"), "%s", conflict)
+	if !conflict.Task.IsZero() {
+		p.TaskID = &conflict.Task
+	}
+	return p
 }
 
 // codes are those of errors that huma finds before a handler is called.

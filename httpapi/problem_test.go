@@ -40,6 +40,10 @@ func TestProblems(t *testing.T) {
 			&task.ConflictError{Problem: "the key was used"},
 			httpapi.Problem{Status: 409, Code: "conflict", Detail: "the key was used"},
 		},
+		"a conflict with a code, and a task": {
+			&task.ConflictError{Code: task.CodeAlreadyRetried, Problem: "it was retried", Task: task.ID{15: 7}},
+			httpapi.Problem{Status: 409, Code: "already_retried", Detail: "it was retried", TaskID: &task.ID{15: 7}},
+		},
 		"a module that was rejected": {
 			&modules.RejectedError{Reason: "it is no module"},
 			httpapi.Problem{Status: 422, Code: "module_rejected", Detail: "the module was rejected: it is no module"},
@@ -85,7 +89,7 @@ func TestProblems(t *testing.T) {
 				s := serve(t, failing(err))
 				test.want.Title = http.StatusText(test.want.Status)
 				for _, route := range routes[:operations] {
-					got := s.send(t, route.method, route.path, `{"name":"a"}`)
+					got := s.send(t, route.method, route.path, bodyOf(route.path))
 					require.Equal(t, test.want, requireProblem(t, got, test.want.Status, test.want.Code), "%s %s", route.method, route.path)
 					require.Equal(t, test.want.Status == 503, got.header.Get("Retry-After") == "1")
 				}
@@ -110,6 +114,14 @@ func TestDamage(t *testing.T) {
 	require.Contains(t, s.log.String(), "what is stored of a task was changed")
 }
 
+// bodyOf is a body that each operation takes that has one.
+func bodyOf(path string) string {
+	if strings.HasPrefix(path, "/v1/tasks/bulk-") {
+		return `{"ids":[]}`
+	}
+	return `{"name":"a"}`
+}
+
 // failing answers everything with one error.
 func failing(err error) *fake {
 	return &fake{
@@ -117,11 +129,16 @@ func failing(err error) *fake {
 		task:        func(task.ID) (*task.Task, error) { return nil, err },
 		result:      func(task.ID) ([]byte, string, error) { return nil, "", err },
 		attempts:    func(task.ID) ([]task.Attempt, error) { return nil, err },
+		tasks:       func(task.Filter, task.Page) (*task.List, error) { return nil, err },
+		cancel:      func(task.ID) error { return err },
+		retry:       func(task.ID, bool) (task.ID, error) { return task.ID{}, err },
+		bulk:        func(string, []task.ID, *task.Filter, bool, bool) (*task.Bulk, error) { return nil, err },
 		logs:        func(task.ID, int64, int) ([]task.LogEntry, error) { return nil, err },
 		definitions: func(context.Context) ([]task.Definition, error) { return nil, err },
 		push:        func(string, []byte) (*modules.Version, error) { return nil, err },
 		list:        func() ([]modules.Version, error) { return nil, err },
 		versions:    func(string) ([]modules.Version, error) { return nil, err },
+		drain:       func(string, bool) error { return err },
 		nodes:       func() ([]task.Node, error) { return nil, err },
 		ping:        func() error { return err },
 	}
@@ -130,7 +147,7 @@ func failing(err error) *fake {
 func TestAPanicIsAnInternalProblem(t *testing.T) {
 	s := serve(t, &fake{}) // each of its functions is nil
 	for _, route := range routes[:operations] {
-		got := s.send(t, route.method, route.path, `{"name":"a"}`)
+		got := s.send(t, route.method, route.path, bodyOf(route.path))
 		problem := requireProblem(t, got, 500, "internal")
 		require.NotContains(t, problem.Detail, "nil")
 	}

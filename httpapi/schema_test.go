@@ -46,6 +46,16 @@ func answers(t *testing.T) *fake {
 				{Number: 2, Node: "n", Outcome: task.Running, StartedAt: at},
 			}, nil
 		},
+		tasks: func(task.Filter, task.Page) (*task.List, error) {
+			return &task.List{Next: "n", Tasks: []task.Task{
+				{ID: id, Name: "a", Status: task.Cancelled, Executor: task.Async, Priority: 5, Source: task.Retried, CreatedAt: at, RunAt: at, EndedAt: &at, CancelRequestedAt: &at, MaxAttempts: 1},
+			}}, nil
+		},
+		cancel: func(task.ID) error { return nil },
+		retry:  func(task.ID, bool) (task.ID, error) { return task.ID{15: 7}, nil },
+		bulk: func(string, []task.ID, *task.Filter, bool, bool) (*task.Bulk, error) {
+			return &task.Bulk{Matched: 3, Done: 1, Skipped: map[string]int{"not_found": 2}, Results: []task.Retry{{From: id, To: task.ID{15: 7}}}, More: true}, nil
+		},
 		definitions: func(context.Context) ([]task.Definition, error) {
 			return []task.Definition{
 				{Name: "greet", Executor: task.Async, Options: task.Options{}.WithDefaults()},
@@ -89,6 +99,12 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		"a task of a function": {"GET", other, "", "paths/~1v1~1tasks~1{id}/get/responses/200"},
 		"logs":                 {"GET", "/v1/tasks/" + sampleID + "/logs", "", "paths/~1v1~1tasks~1{id}~1logs/get/responses/200"},
 		"attempts":             {"GET", "/v1/tasks/" + sampleID + "/attempts", "", "paths/~1v1~1tasks~1{id}~1attempts/get/responses/200"},
+		"a list of tasks":      {"GET", "/v1/tasks", "", "paths/~1v1~1tasks/get/responses/200"},
+		"cancel":               {"POST", "/v1/tasks/" + sampleID + "/cancel", "", "paths/~1v1~1tasks~1{id}~1cancel/post/responses/200"},
+		"retry":                {"POST", "/v1/tasks/" + sampleID + "/retry", "", "paths/~1v1~1tasks~1{id}~1retry/post/responses/201"},
+		"bulk cancel":          {"POST", "/v1/tasks/bulk-cancel", `{"ids":["` + sampleID + `"]}`, "paths/~1v1~1tasks~1bulk-cancel/post/responses/200"},
+		"bulk retry":           {"POST", "/v1/tasks/bulk-retry", `{"filter":{}}`, "paths/~1v1~1tasks~1bulk-retry/post/responses/200"},
+		"retry failed":         {"POST", "/v1/tasks/retry-failed", "", "paths/~1v1~1tasks~1retry-failed/post/responses/200"},
 		"definitions":          {"GET", "/v1/definitions", "", "paths/~1v1~1definitions/get/responses/200"},
 		"push":                 {"POST", "/v1/modules/m", "wasm", "paths/~1v1~1modules~1{name}/post/responses/201"},
 		"modules":              {"GET", "/v1/modules", "", "paths/~1v1~1modules/get/responses/200"},

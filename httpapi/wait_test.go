@@ -369,12 +369,12 @@ func TestListNodes(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := serve(t, &fake{nodes: func() ([]task.Node, error) {
 		return []task.Node{{
-			ID: "n", Version: "v1", StartedAt: at, SeenAt: at.Add(time.Second), Alive: true,
+			ID: "n", Version: "v1", StartedAt: at, SeenAt: at.Add(time.Second), Alive: true, State: task.NodeDraining,
 			Slots: map[task.Executor]int{task.Wasm: 8}, Running: map[task.Executor]int{task.Wasm: 2}, Functions: []string{"greet"},
 		}}, nil
 	}})
 	got := s.send(t, "GET", "/v1/nodes", "")
 	require.Equal(t, 200, got.status)
-	require.JSONEq(t, `{"nodes":[{"id":"n","version":"v1","started_at":"2026-01-02T03:04:05Z","seen_at":"2026-01-02T03:04:06Z","alive":true,
+	require.JSONEq(t, `{"nodes":[{"id":"n","version":"v1","started_at":"2026-01-02T03:04:05Z","seen_at":"2026-01-02T03:04:06Z","alive":true,"state":"draining",
 		"slots":{"wasm":8},"running":{"wasm":2},"functions":["greet"]}]}`, string(got.body))
 }

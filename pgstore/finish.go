@@ -20,6 +20,9 @@ import (
 // A lease is a claim's, and every step after it changes it: that the task has it
 // says that the attempt runs. To ask for the status too would invite the planner to
 // go through all that are running.
+//
+// The first commit wins: a task whose cancel was stored before the end of its attempt
+// ends as cancelled, whatever that end says.
 const finishText = `
 WITH ended AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::boolean[], $7::bigint[],
@@ -32,29 +35,32 @@ WITH ended AS (
             result_key, sealed_failure, sealed_attempt)
 ), moved AS (
     UPDATE {schema}.task t SET
-        status = e.status,
+        status = CASE WHEN t.cancel_requested_at IS NULL THEN e.status ELSE 'cancelled' END,
         ticket = CASE
+            WHEN t.cancel_requested_at IS NOT NULL THEN NULL
             WHEN e.give_back AND e.wait = 0 THEN t.ticket -- it keeps its place among those that are due at the same time
             WHEN e.status = 'pending' THEN nextval('{schema}.river_job_id_seq')
         END,
         lease = t.lease + 1,
-        attempt = t.attempt - e.give_back::integer,
+        attempt = t.attempt - (e.give_back AND t.cancel_requested_at IS NULL)::integer,
         crashes = t.crashes + (e.cause IS NOT DISTINCT FROM 'crashed')::integer,
-        ended_at = CASE WHEN e.status <> 'pending' THEN greatest(now(), t.attempt_started_at) END,
-        released_at = CASE WHEN e.status = 'pending' THEN greatest(now(), t.attempt_started_at) END,
+        ended_at = CASE WHEN e.status <> 'pending' OR t.cancel_requested_at IS NOT NULL THEN greatest(now(), t.attempt_started_at) END,
+        released_at = CASE WHEN e.status = 'pending' AND t.cancel_requested_at IS NULL THEN greatest(now(), t.attempt_started_at) END,
         run_time = t.run_time + (extract(epoch FROM greatest(now(), t.attempt_started_at) - t.attempt_started_at) * 1000000)::bigint,
         due_at = CASE WHEN e.status = 'pending' AND NOT (e.give_back AND e.wait = 0) THEN now() + e.wait * interval '1 microsecond' ELSE t.due_at END,
-        result = e.result,
-        result_type = e.result_type,
-        result_key_id = e.result_key,
-        sealed_failure = e.sealed_failure,
-        error = e.error,
-        cause = e.cause,
-        trace = e.trace
+        result = CASE WHEN t.cancel_requested_at IS NULL THEN e.result END,
+        result_type = CASE WHEN t.cancel_requested_at IS NULL THEN e.result_type END,
+        result_key_id = CASE WHEN t.cancel_requested_at IS NULL THEN e.result_key END,
+        sealed_failure = CASE WHEN t.cancel_requested_at IS NULL OR e.cause = 'cancelled' THEN e.sealed_failure END,
+        error = CASE WHEN t.cancel_requested_at IS NULL OR e.cause = 'cancelled' THEN e.error ELSE $22 END,
+        cause = CASE WHEN t.cancel_requested_at IS NULL THEN e.cause ELSE 'cancelled' END,
+        trace = CASE WHEN t.cancel_requested_at IS NULL THEN e.trace END
     FROM ended e
     WHERE t.id = e.id AND t.lease = e.lease
     RETURNING t.id, t.name, t.executor, t.priority, t.ticket, t.due_at, t.node, t.attempt_started_at, t.attempt_wait, t.status,
-        e.lease, e.attempt, e.outcome, e.error, e.cause, e.trace, e.elapsed, e.sandbox, e.cpu, e.fuel, e.peak_memory, e.pooled, e.sealed_attempt
+        e.lease, e.attempt, CASE WHEN t.cancel_requested_at IS NULL THEN e.outcome ELSE 'cancelled' END AS outcome,
+        t.error, t.cause, t.trace, e.elapsed, e.sandbox, e.cpu, e.fuel, e.peak_memory, e.pooled,
+        CASE WHEN t.cancel_requested_at IS NULL OR e.cause = 'cancelled' THEN e.sealed_attempt END AS sealed_attempt
 ), attempt AS (
     INSERT INTO {schema}.attempt (
         task_id, lease, attempt, node, started_at, ended_at, queue_wait, elapsed,
@@ -71,7 +77,7 @@ WITH ended AS (
     SELECT count(pg_notify('{schema}.river_insert', json_build_object('queue', queue)::text)) AS n
     FROM (SELECT DISTINCT queue FROM ticket WHERE scheduled_at <= now()) q
 )
-SELECT id, n FROM moved CROSS JOIN woken`
+SELECT id, status, n FROM moved CROSS JOIN woken`
 
 // logsText stores lines of attempts that still own their tasks.
 const logsText = `
@@ -92,7 +98,7 @@ func (s *Store) Finish(ctx context.Context, ends []*riverstore.End) ([]bool, err
 	for _, end := range order {
 		lines = append(lines, end.Logs...)
 	}
-	moved := make(map[task.ID]bool, len(ends))
+	moved := make(map[task.ID]task.Status, len(ends))
 	var err error
 	if len(lines) == 0 { // one statement is a transaction by itself
 		err = s.finish(ctx, s.pool, order, moved)
@@ -110,7 +116,10 @@ func (s *Store) Finish(ctx context.Context, ends []*riverstore.End) ([]bool, err
 	}
 	stored := make([]bool, len(ends))
 	for i, end := range ends {
-		stored[i] = moved[end.ID]
+		var status task.Status
+		if status, stored[i] = moved[end.ID]; status == task.Cancelled && end.Status != status {
+			end.Cancel()
+		}
 	}
 	return stored, nil
 }
@@ -121,7 +130,7 @@ type querier interface {
 	Query(ctx context.Context, text string, args ...any) (pgx.Rows, error)
 }
 
-func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, moved map[task.ID]bool) error {
+func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, moved map[task.ID]task.Status) error {
 	n := len(ends)
 	ids, leases, attempts := make([][16]byte, n), make([]int64, n), make([]int32, n)
 	statuses, outcomes, giveBacks, waits := make([]string, n), make([]string, n), make([]bool, n), make([]int64, n)
@@ -145,14 +154,15 @@ func (s *Store) finish(ctx context.Context, db querier, ends []*riverstore.End, 
 	}
 	rows, err := db.Query(ctx, s.sql.finish, s.hot, ids, leases, attempts, statuses, outcomes, giveBacks, waits,
 		results, resultTypes, errs, causes, traces, elapsed, sandboxes, cpus, fuels, peaks, pooled,
-		resultKeys, sealedFailures, sealedAttempts)
+		resultKeys, sealedFailures, sealedAttempts, riverstore.CancelledRunning)
 	if err != nil {
 		return err
 	}
 	var id [16]byte
+	var status string
 	var woken int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &woken}, func() error {
-		moved[id] = true
+	_, err = pgx.ForEachRow(rows, []any{&id, &status, &woken}, func() error {
+		moved[id] = task.Status(status)
 		return nil
 	})
 	return err

@@ -66,7 +66,7 @@ func (s *Store) Orphans(ctx context.Context, dead time.Duration, limit int) ([]*
 func (s *Store) Nodes(ctx context.Context) ([]task.Node, error) {
 	rows, err := s.pool.Query(ctx, s.text(`
 		SELECT n.id, n.version, n.started_at, n.heartbeat_at, n.heartbeat_at > now() - $1 * interval '1 microsecond',
-			n.capacity, n.functions,
+			n.drain_requested_at IS NOT NULL, n.drained_at IS NOT NULL, n.capacity, n.functions,
 			(SELECT coalesce(json_object_agg(r.executor, r.n), '{}')::text
 				FROM (SELECT executor, count(*) AS n FROM {schema}.task WHERE node = n.id AND status = 'running' GROUP BY executor) r)
 		FROM {schema}.node n WHERE n.heartbeat_at > now() - $2 * interval '1 microsecond'
@@ -77,7 +77,8 @@ func (s *Store) Nodes(ctx context.Context) ([]task.Node, error) {
 	nodes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (task.Node, error) {
 		var node task.Node
 		var capacity, functions, running string
-		if err := row.Scan(&node.ID, &node.Version, &node.StartedAt, &node.SeenAt, &node.Alive, &capacity, &functions, &running); err != nil {
+		var asked, stopped bool
+		if err := row.Scan(&node.ID, &node.Version, &node.StartedAt, &node.SeenAt, &node.Alive, &asked, &stopped, &capacity, &functions, &running); err != nil {
 			return node, err
 		}
 		node.StartedAt, node.SeenAt = node.StartedAt.UTC(), node.SeenAt.UTC()
@@ -89,6 +90,7 @@ func (s *Store) Nodes(ctx context.Context) ([]task.Node, error) {
 				return node, fmt.Errorf("node %s: %w", node.ID, err)
 			}
 		}
+		node.Settle(asked, stopped)
 		return node, nil
 	})
 	return nodes, failed(err, "read nodes")

@@ -62,10 +62,20 @@ WITH definition AS (
                 priority smallint, timeout bigint, delay bigint, run_at timestamptz, key_id text)
         ) r`
 
-	insertTail = `
+	insertTags = `
     ) given JOIN definition USING (def)
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, ticket, priority, executor, name, due_at
+    RETURNING id, ticket, priority, executor, name, due_at, tags
+), tag AS (
+    INSERT INTO {schema}.task_tag (key, value, task_id)
+    SELECT t.key, t.value, inserted.id FROM inserted, jsonb_each_text(inserted.tags) t`
+
+	insertNoTags = `
+    ) given JOIN definition USING (def)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, ticket, priority, executor, name, due_at`
+
+	insertTail = `
 ), ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
     SELECT ticket, jsonb_build_object('task_id', id), ` + kindOf + `, executor, 11 - priority, due_at
@@ -135,6 +145,7 @@ func hasKey(row *riverstore.Row) bool { return row.IdempotencyKey != "" }
 // batch are rows as the statement takes them.
 type batch struct {
 	definitions []byte
+	tagged      bool // some have tags
 	rows        []batchRow
 }
 
@@ -189,6 +200,7 @@ func newBatch(rows []*riverstore.Row) (*batch, error) {
 		if err != nil {
 			return nil, err
 		}
+		b.tagged = b.tagged || len(row.Tags) > 0
 		r := batchRow{
 			ID: row.ID, Def: def, Args: row.Args, ArgsType: row.ArgsType, Tags: tags, Source: string(row.Source),
 			Key: nullable(row.IdempotencyKey), Priority: int16(row.Priority), //nolint:gosec // from 1 to 10

@@ -190,6 +190,9 @@ func TestTasksOutliveAMigration(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	execute(t, database,
+		"DROP INDEX taskhost.task_cancelling, taskhost.task_by_status, taskhost.task_by_name, taskhost.task_by_duration",
+		"DROP TABLE taskhost.task_tag",
+		"ALTER TABLE taskhost.node DROP COLUMN drain_requested_at",
 		"ALTER TABLE taskhost.task DROP COLUMN limits, DROP COLUMN queue_wait, DROP COLUMN run_time, DROP COLUMN attempt_wait, DROP COLUMN released_at",
 		"ALTER TABLE taskhost.attempt DROP COLUMN queue_wait, DROP COLUMN pooled, DROP COLUMN sealed_failure",
 		"ALTER TABLE taskhost.task DROP COLUMN result_key_id, DROP COLUMN sealed_failure",
@@ -219,7 +222,7 @@ func TestMigrationThatWasCutShort(t *testing.T) {
 	_, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: database})
 	require.NoError(t, err)
 	execute(t, database, "DELETE FROM taskhost.taskhost_migration",
-		"DROP TABLE taskhost.attempt, taskhost.task, taskhost.task_log, taskhost.idempotency_key, taskhost.definition, taskhost.module_version, taskhost.module, taskhost.module_blob, taskhost.schedule, taskhost.schedule_fire, taskhost.node, taskhost.api_token, taskhost.user_session, taskhost.audit, taskhost.kv, taskhost.secret, taskhost.seal_key")
+		"DROP TABLE taskhost.attempt, taskhost.task, taskhost.task_tag, taskhost.task_log, taskhost.idempotency_key, taskhost.definition, taskhost.module_version, taskhost.module, taskhost.module_blob, taskhost.schedule, taskhost.schedule_fire, taskhost.node, taskhost.api_token, taskhost.user_session, taskhost.audit, taskhost.kv, taskhost.secret")
 	open(t, pgstore.Config{URL: database})
 }
 

@@ -44,6 +44,7 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 		ServeConfig:  config,
 		PollInterval: pollInterval,
 		Fleet:        s,
+		Commander:    s,
 		Schema:       s.schema,
 		Ended:        s.waiters.Tell,
 		Vault:        s.vault,

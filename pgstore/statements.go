@@ -8,6 +8,9 @@ import "strings"
 type statements struct {
 	insert    string
 	insertSQL string
+	// tagged are the same for rows of which some have tags.
+	tagged    string
+	taggedSQL string
 	claim     string
 	// claimChecked is for a queue with tickets that name no task.
 	claimChecked string
@@ -17,8 +20,10 @@ type statements struct {
 
 func newStatements(schema string) statements {
 	return statements{
-		insert:       inSchema(schema, insertHead+insertFromArrays+insertTail),
-		insertSQL:    inSchema(schema, insertHead+insertFromJSON+insertTail),
+		insert:       inSchema(schema, insertHead+insertFromArrays+insertNoTags+insertTail),
+		insertSQL:    inSchema(schema, insertHead+insertFromJSON+insertNoTags+insertTail),
+		tagged:       inSchema(schema, insertHead+insertFromArrays+insertTags+insertTail),
+		taggedSQL:    inSchema(schema, insertHead+insertFromJSON+insertTags+insertTail),
 		claim:        inSchema(schema, claimBy(taskOfTicket)),
 		claimChecked: inSchema(schema, claimBy(taskOfTicketChecked)),
 		finish:       inSchema(schema, finishText),

@@ -60,6 +60,7 @@ type Config struct {
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	*riverstore.Enqueuer
+	*riverstore.Control
 
 	schema  string
 	logger  *slog.Logger
@@ -98,6 +99,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", place, explain(err)), s.Close())
 	}
 	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{KeysApart: true, Vault: s.vault})
+	s.Control = riverstore.NewControl(s, dialect(place.schema))
 	s.waiters = riverstore.NewWaiters(s)
 	s.sweeper = newSweeper(s.sweep, s.logger)
 	return s, nil

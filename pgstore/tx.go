@@ -114,7 +114,11 @@ func (t pgxTx) insert(ctx context.Context, statements *statements, b *batch) err
 		priorities[i], timeouts[i], delays[i], runAts[i] = r.Priority, r.Timeout, r.Delay, r.RunAt
 		keyIDs[i] = r.KeyID
 	}
-	return t.exec(ctx, statements.insert, b.definitions,
+	text := statements.insert
+	if b.tagged {
+		text = statements.tagged
+	}
+	return t.exec(ctx, text, b.definitions,
 		ids, defs, args, argsTypes, tags, sources, keys, priorities, timeouts, delays, runAts, keyIDs)
 }
 
@@ -145,7 +149,11 @@ func (t sqlTx) insert(ctx context.Context, statements *statements, b *batch) err
 	if err != nil {
 		return err
 	}
-	return t.exec(ctx, statements.insertSQL, string(b.definitions), string(rows))
+	text := statements.insertSQL
+	if b.tagged {
+		text = statements.taggedSQL
+	}
+	return t.exec(ctx, text, string(b.definitions), string(rows))
 }
 
 // definitionReader reads definitions in a transaction.

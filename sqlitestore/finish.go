@@ -11,32 +11,34 @@ import (
 )
 
 // The ends move tasks on, those that are still the attempts'. The lease grows
-// here too, so that an end whose reply was lost cannot end the next attempt.
+// here too, so that an end whose reply was lost cannot end the next attempt. The
+// first commit wins: a task whose cancel was stored before ends as cancelled, whatever
+// the end says.
 const (
 	endTaskHead = `
 WITH ending (id, lease, status, give_back, crashes, ended_at, released_at, due_at, ticket, result, result_type, error, cause, trace, result_key_id, sealed_failure) AS (VALUES `
 	endTaskRow  = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	endTaskTail = `)
 UPDATE task SET
-    status = ending.status,
-    ticket = ending.ticket,
+    status = iif(cancel_requested_at IS NULL, ending.status, 'cancelled'),
+    ticket = iif(cancel_requested_at IS NULL, ending.ticket, NULL),
     lease = task.lease + 1,
-    attempt = attempt - ending.give_back,
+    attempt = iif(cancel_requested_at IS NULL, attempt - ending.give_back, attempt),
     crashes = task.crashes + ending.crashes,
-    ended_at = ending.ended_at,
-    released_at = ending.released_at,
+    ended_at = iif(cancel_requested_at IS NULL, ending.ended_at, coalesce(ending.ended_at, ending.released_at)),
+    released_at = iif(cancel_requested_at IS NULL, ending.released_at, NULL),
     run_time = run_time + max(coalesce(ending.ended_at, ending.released_at) - attempt_started_at, 0),
-    due_at = coalesce(ending.due_at, task.due_at),
-    result = ending.result,
-    result_type = ending.result_type,
-    error = ending.error,
-    cause = ending.cause,
-    trace = ending.trace,
-    result_key_id = ending.result_key_id,
-    sealed_failure = ending.sealed_failure
+    due_at = iif(cancel_requested_at IS NULL, coalesce(ending.due_at, task.due_at), task.due_at),
+    result = iif(cancel_requested_at IS NULL, ending.result, NULL),
+    result_type = iif(cancel_requested_at IS NULL, ending.result_type, NULL),
+    error = iif(cancel_requested_at IS NULL OR ending.cause = 'cancelled', ending.error, ?),
+    cause = iif(cancel_requested_at IS NULL, ending.cause, 'cancelled'),
+    trace = iif(cancel_requested_at IS NULL, ending.trace, NULL),
+    result_key_id = iif(cancel_requested_at IS NULL, ending.result_key_id, NULL),
+    sealed_failure = iif(cancel_requested_at IS NULL OR ending.cause = 'cancelled', ending.sealed_failure, NULL)
 FROM ending
 WHERE task.id = ending.id AND task.lease = ending.lease AND task.status = 'running'
-RETURNING id, lease - 1, name, executor, priority, due_at, node, attempt_started_at, attempt_wait`
+RETURNING id, lease - 1, name, executor, priority, due_at, node, attempt_started_at, attempt_wait, status`
 
 	endTaskSQL = endTaskHead + endTaskRow + endTaskTail
 )
@@ -154,10 +156,11 @@ func (w *session) numberTickets(ctx context.Context, endings []*ending) error {
 func (w *session) endTasks(ctx context.Context, endings []*ending, at time.Time) error {
 	write := func(text string) func([]*ending) error {
 		return func(endings []*ending) error {
-			args := make([]any, 0, 16*len(endings))
+			args := make([]any, 0, 16*len(endings)+1)
 			for _, e := range endings {
 				args = e.appendTo(args, at)
 			}
+			args = append(args, riverstore.CancelledRunning)
 			return w.endSome(ctx, endings, text, args)
 		}
 	}
@@ -174,13 +177,18 @@ func (w *session) endSome(ctx context.Context, endings []*ending, text string, a
 		var row ending
 		var raw sql.RawBytes
 		var lease int64
-		if err := rows.Scan(&raw, &lease, &row.name, &row.executor, &row.priority, &row.due, &row.node, &row.startedAt, &row.waited); err != nil {
+		var status task.Status
+		if err := rows.Scan(&raw, &lease, &row.name, &row.executor, &row.priority, &row.due, &row.node, &row.startedAt, &row.waited, &status); err != nil {
 			return err
 		}
 		id := toID(raw)
 		for _, e := range endings {
 			if e.ID == id && e.Lease == lease {
 				row.End, row.ticket, row.stored = e.End, e.ticket, true
+				if status == task.Cancelled && row.Status != status {
+					row.Cancel()
+					row.ticket = nil
+				}
 				*e = row
 				break
 			}

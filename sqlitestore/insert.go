@@ -127,8 +127,11 @@ func (w *session) insertTask(ctx context.Context, tasks []*newTask) error {
 		return err
 	}
 	stored, err := result.RowsAffected()
-	if err != nil || stored == 1 {
+	if err != nil {
 		return err
+	}
+	if stored == 1 {
+		return w.insertTags(ctx, t)
 	}
 	_, err = w.ExecContext(ctx, dropTicketSQL, t.ticket)
 	return err
@@ -182,6 +185,9 @@ func (w *session) insertTasks(ctx context.Context, tasks []*newTask) error {
 	tickets := make([]ticket, len(tasks))
 	for i, t := range tasks {
 		tickets[i] = t.newTicket()
+		if err := w.insertTags(ctx, t); err != nil {
+			return err
+		}
 	}
 	return w.insertTickets(ctx, tickets)
 }
@@ -200,6 +206,18 @@ func (w *session) onlyStored(ctx context.Context, tasks []*newTask) ([]*newTask,
 		}
 	}
 	return out, nil
+}
+
+const insertTagSQL = "INSERT INTO task_tag (key, value, task_id) VALUES (?, ?, ?)"
+
+// insertTags makes a task be found by its tags.
+func (w *session) insertTags(ctx context.Context, t *newTask) error {
+	for key, value := range t.Tags {
+		if _, err := w.ExecContext(ctx, insertTagSQL, key, value, t.ID[:]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *newTask) newTicket() ticket {

@@ -117,6 +117,12 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 	require.NoError(t, store.Close())
 	db := callersDB(t, path)
 	for _, statement := range []string{
+		"DROP INDEX task_cancelling",
+		"DROP INDEX task_by_status",
+		"DROP INDEX task_by_name",
+		"DROP INDEX task_by_duration",
+		"DROP TABLE task_tag",
+		"ALTER TABLE node DROP COLUMN drain_requested_at",
 		"DROP INDEX task_ticket",
 		"ALTER TABLE task DROP COLUMN ticket",
 		"ALTER TABLE node DROP COLUMN functions",

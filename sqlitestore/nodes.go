@@ -90,9 +90,11 @@ func (s *Store) Nodes(ctx context.Context) ([]task.Node, error) {
 		return nil, err
 	}
 	for i := range nodes {
-		if err := s.countRunning(ctx, &nodes[i]); err != nil {
+		n := &nodes[i]
+		if err := s.countRunning(ctx, n); err != nil {
 			return nil, err
 		}
+		n.Settle(n.State == task.NodeDraining || n.State == task.NodeDrained, n.State == task.NodeDrained)
 	}
 	return nodes, nil
 }
@@ -107,7 +109,8 @@ func (s *Store) nodes(ctx context.Context) ([]task.Node, error) {
 	nodes, err := queryAll(ctx, s.read, func(rows *sql.Rows, n *task.Node) error {
 		var startedAt, seenAt int64
 		var capacity, functions string
-		if err := rows.Scan(&n.ID, &n.Version, &startedAt, &seenAt, &capacity, &functions); err != nil {
+		var asked, stopped bool
+		if err := rows.Scan(&n.ID, &n.Version, &startedAt, &seenAt, &asked, &stopped, &capacity, &functions); err != nil {
 			return err
 		}
 		n.StartedAt, n.SeenAt, n.Alive = fromMicros(startedAt), fromMicros(seenAt), alive
@@ -115,8 +118,9 @@ func (s *Store) nodes(ctx context.Context) ([]task.Node, error) {
 			n.SeenAt = at
 		}
 		n.Running = make(map[task.Executor]int)
+		n.Settle(asked, stopped)
 		return errors.Join(json.Unmarshal([]byte(capacity), &n.Slots), json.Unmarshal([]byte(functions), &n.Functions))
-	}, "SELECT id, version, started_at, heartbeat_at, capacity, functions FROM node ORDER BY started_at")
+	}, "SELECT id, version, started_at, heartbeat_at, drain_requested_at IS NOT NULL, drained_at IS NOT NULL, capacity, functions FROM node ORDER BY started_at")
 	if err != nil {
 		return nil, fmt.Errorf("read nodes: %w", withCause(err))
 	}

@@ -17,7 +17,7 @@ const taskColumns = `id, name, status, executor, module, module_version, module_
     priority, tags, source, created_at, run_at, due_at, started_at, ended_at,
     queue_wait, run_time, attempt, max_attempts, timeout, requeue_on_interrupt, crashes,
     error, cause, trace, result_type, coalesce(length(result), 0), length(args),
-    node, idempotency_key, retried_from, resolved_by, key_id, result_key_id, sealed_failure`
+    node, idempotency_key, retried_from, resolved_by, key_id, result_key_id, sealed_failure, cancel_requested_at`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -27,7 +27,7 @@ func scanTask(vault *riverstore.Vault, row scanner, t *task.Task, more ...any) e
 	var (
 		id, retriedFrom, resolvedBy                                             []byte
 		module, digest, errText, cause, trace, resultType, node, idempotencyKey sql.NullString
-		version, startedAt, endedAt                                             sql.NullInt64
+		version, startedAt, endedAt, cancelledAt                                sql.NullInt64
 		argsKey, resultKey                                                      sql.NullString
 		sealed                                                                  riverstore.SealedColumns
 		tags                                                                    string
@@ -38,7 +38,7 @@ func scanTask(vault *riverstore.Vault, row scanner, t *task.Task, more ...any) e
 		&t.Priority, &tags, &t.Source, &createdAt, &runAt, &dueAt, &startedAt, &endedAt,
 		&waited, &ran, &t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
 		&errText, &cause, &trace, &resultType, &t.ResultBytes, &t.ArgsBytes,
-		&node, &idempotencyKey, &retriedFrom, &resolvedBy, &argsKey, &resultKey, &sealed.Failure,
+		&node, &idempotencyKey, &retriedFrom, &resolvedBy, &argsKey, &resultKey, &sealed.Failure, &cancelledAt,
 	}, more...)...)
 	if err != nil {
 		return err
@@ -60,6 +60,7 @@ func scanTask(vault *riverstore.Vault, row scanner, t *task.Task, more ...any) e
 	t.QueueWait, t.RunTime = time.Duration(waited)*time.Microsecond, time.Duration(ran)*time.Microsecond
 	t.Error, t.Cause, t.Trace = errText.String, task.Cause(cause.String), trace.String
 	t.ResultType, t.Node, t.IdempotencyKey = resultType.String, node.String, idempotencyKey.String
+	t.CancelRequestedAt = fromNullMicros(cancelledAt)
 	t.RetriedFrom, t.ResolvedBy = optionalID(retriedFrom), optionalID(resolvedBy)
 	sealed.ArgsKey, sealed.ResultKey = argsKey.String, resultKey.String
 	vault.OpenTask(t, sealed)

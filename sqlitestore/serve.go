@@ -101,6 +101,7 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 		ServeConfig:  config,
 		PollInterval: v.store.poll,
 		Bus:          v.store.bus,
+		Commander:    v.store,
 		Ended:        v.store.waiters.Tell,
 		Vault:        v.store.vault,
 		Logger:       v.store.logger,
@@ -108,7 +109,7 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 	if err != nil {
 		return err
 	}
-	if v.watcher, err = v.store.watch(ctx, config.Slots); err != nil {
+	if v.watcher, err = v.store.watch(ctx, config.Slots, v.runner.Hear); err != nil {
 		return err
 	}
 	if err := v.runner.Start(ctx); err != nil {

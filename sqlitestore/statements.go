@@ -12,11 +12,11 @@ type statements map[string]*sql.Stmt
 // writeTexts run for every task, readTexts for every poll.
 var (
 	writeTexts = []string{
-		insertTaskSQL, insertTasksSQL, nextTicketSQL, insertTicketSQL, insertTicketsSQL, keyHolderSQL, putKeySQL,
+		insertTaskSQL, insertTasksSQL, nextTicketSQL, insertTicketSQL, insertTicketsSQL, insertTagSQL, keyHolderSQL, putKeySQL,
 		dueSQL, takeSQL, claimSQL,
 		endTaskSQL, endTasksSQL, insertAttemptSQL, insertAttemptsSQL, insertLogSQL,
 	}
-	readTexts = []string{anyDueSQL}
+	readTexts = []string{anyDueSQL, ordersSQL, drainSQL}
 )
 
 func prepare(ctx context.Context, db *sql.DB, texts []string) (statements, error) {

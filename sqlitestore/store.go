@@ -51,6 +51,7 @@ type Config struct {
 // Store is an open file. It is safe for concurrent use.
 type Store struct {
 	*riverstore.Enqueuer
+	*riverstore.Control
 
 	path   string
 	logger *slog.Logger
@@ -99,6 +100,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), s.Close())
 	}
 	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{Vault: s.vault})
+	s.Control = riverstore.NewControl(s, dialect)
 	return s, nil
 }
 

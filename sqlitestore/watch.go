@@ -40,6 +40,7 @@ type watcher struct {
 	writes *fileWrites // nil where the system does not tell
 	queues []string
 	bus    *riverstore.Bus
+	hear   func()
 	logger *slog.Logger
 
 	last    int64
@@ -48,7 +49,7 @@ type watcher struct {
 	stopping, stopped chan struct{}
 }
 
-func (s *Store) watch(ctx context.Context, slots map[task.Executor]int) (*watcher, error) {
+func (s *Store) watch(ctx context.Context, slots map[task.Executor]int, hear func()) (*watcher, error) {
 	db, err := connect(s.path, 1, "query_only(1)")
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func (s *Store) watch(ctx context.Context, slots map[task.Executor]int) (*watche
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	w := &watcher{db: db, ask: ask, bus: s.bus, logger: s.logger, stopping: make(chan struct{}), stopped: make(chan struct{})}
+	w := &watcher{db: db, ask: ask, bus: s.bus, hear: hear, logger: s.logger, stopping: make(chan struct{}), stopped: make(chan struct{})}
 	for executor, n := range slots {
 		if n > 0 {
 			w.queues = append(w.queues, riverstore.Queue(executor))
@@ -112,6 +113,7 @@ func (w *watcher) look() bool {
 	for _, queue := range w.queues {
 		w.bus.Wake(queue)
 	}
+	w.hear()
 	return true
 }
 

@@ -15,6 +15,9 @@ var (
 	// ErrUnavailable is returned while the database cannot be used: it is
 	// locked, full, or not there. The call can be repeated.
 	ErrUnavailable = errors.New("the database cannot be used at the moment")
+	// ErrCancelled is the cause with which an attempt's context ends when its task
+	// was cancelled: context.Cause tells a Go function so.
+	ErrCancelled = errors.New("the task was cancelled")
 	// ErrStopped is returned by calls on a host or store that was stopped.
 	ErrStopped = errors.New("the host has been stopped")
 )
@@ -89,8 +92,34 @@ func (e *UnknownNameError) Is(target error) bool { return target == ErrNotFound 
 
 // ConflictError reports a request that contradicts what is stored.
 type ConflictError struct {
+	// Code is one word for programs, such as [CodeAlreadyFinished]. It is empty
+	// where there is nothing to tell apart.
+	Code    string
 	Problem string
+	// Task is the task that is in the way, or zero.
+	Task ID
 }
+
+// Codes of conflicts, and why a call for many tasks has left some of them as they
+// were.
+const (
+	// CodeAlreadyFinished: the task has ended, so it cannot be cancelled.
+	CodeAlreadyFinished = "already_finished"
+	// CodeAlreadyCancelled: the task was cancelled before, which is no error.
+	CodeAlreadyCancelled = "already_cancelled"
+	// CodeNotRetryable: the task has not ended, or has succeeded.
+	CodeNotRetryable = "not_retryable"
+	// CodeAlreadyRetried: the task was retried before.
+	CodeAlreadyRetried = "already_retried"
+	// CodeModuleGone: the module version of the task is not there any more.
+	CodeModuleGone = "module_gone"
+	// CodeKeyTaken: another task has the idempotency key of the task.
+	CodeKeyTaken = "key_taken"
+	// CodeUniqueTaken: a task that excludes another of its kind waits or runs.
+	CodeUniqueTaken = "unique_taken"
+	// CodeNotFound: there is no such task.
+	CodeNotFound = "not_found"
+)
 
 func (e *ConflictError) Error() string { return e.Problem }
 

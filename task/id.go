@@ -1,6 +1,7 @@
 package task
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 )
@@ -23,6 +24,9 @@ func ParseID(text string) (ID, error) {
 
 // IsZero reports whether id is unset.
 func (id ID) IsZero() bool { return id == ID{} }
+
+// Compare orders ids as their text and the databases do: by creation.
+func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }
 
 // String returns the text form, 36 characters.
 func (id ID) String() string {

@@ -82,6 +82,8 @@ const (
 	// CauseCrashed: what ran the attempt died: its node, or the sandbox worker that
 	// had the guest.
 	CauseCrashed Cause = "crashed"
+	// CauseCancelled: somebody cancelled the task.
+	CauseCancelled Cause = "cancelled"
 	// CauseHost: the host could not run the attempt, by no fault of the task.
 	CauseHost Cause = "host"
 )

@@ -40,6 +40,9 @@ type Task struct {
 	// ended. In JSON: seconds.
 	QueueWait time.Duration `json:"-"`
 	RunTime   time.Duration `json:"-"`
+	// CancelRequestedAt is when somebody cancelled the task. While it still runs, it
+	// is being stopped, and whatever its attempt returns, it ends as cancelled.
+	CancelRequestedAt *time.Time `json:"cancel_requested_at,omitempty"`
 
 	// Attempt is the number of the current or last attempt, 0 before the first.
 	Attempt     int `json:"attempt"`

@@ -60,8 +60,8 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"demo", "serve", "run", "version",
 		"module push", "module list", "module show",
-		"task enqueue", "task show", "task logs", "task result",
-		"node list", "bench exec", "bench queue",
+		"task enqueue", "task show", "task logs", "task result", "task list", "task cancel", "task retry",
+		"node list", "node drain", "node undrain", "bench exec", "bench queue",
 		"migrate up", "migrate status", "config show",
 		"key new", "key status", "key reencrypt", "key forget",
 	}, typed)

@@ -12,21 +12,24 @@ import (
 )
 
 func (a *app) nodeCommand() *cobra.Command {
-	group := &cobra.Command{Use: "node", Short: "Look at the processes that run tasks", Args: args(cobra.NoArgs), RunE: showHelp}
+	group := &cobra.Command{Use: "node", Short: "Look at the processes that run tasks, and drain them", Args: args(cobra.NoArgs), RunE: showHelp}
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List the processes that work the server's database",
 		Long: `List the processes that work the server's database, and those that died lately.
 
-RUNNING is how many attempts a process runs, of how many it could, for each
+STATE is alive, draining, drained or dead: a node that is draining starts nothing more,
+and is drained once nothing runs there. RUNNING is how many attempts a process runs, of how many it could, for each
 executor. FUNCTIONS are the Go functions that it has; modules run wherever there
 are slots for wasm.`,
 		Example: "  taskhost node list --output json",
 		Args:    args(cobra.NoArgs),
 		RunE:    a.remote(a.nodeList),
 	}
-	remoteFlags(list)
-	group.AddCommand(list)
+	group.AddCommand(list, a.nodeDrainCommand(), a.nodeUndrainCommand())
+	for _, c := range group.Commands() {
+		remoteFlags(c)
+	}
 	return group
 }
 
@@ -35,16 +38,14 @@ func (a *app) nodeList(cmd *cobra.Command, _ []string, c *client) error {
 	if err != nil {
 		return err
 	}
-	return a.print(nodes, func(t *table) {
-		t.row("NODE", "STATE", "VERSION", "SINCE", "SEEN", "RUNNING", "FUNCTIONS")
-		for _, n := range nodes {
-			state := "dead"
-			if n.Alive {
-				state = "alive"
-			}
-			t.row(n.ID, state, n.Version, timeText(n.StartedAt), timeText(n.SeenAt), slotsText(n), short(strings.Join(n.Functions, ", "), 60))
-		}
-	})
+	return a.print(nodes, func(t *table) { fillNodes(t, nodes) })
+}
+
+func fillNodes(t *table, nodes []task.Node) {
+	t.row("NODE", "STATE", "VERSION", "SINCE", "SEEN", "RUNNING", "FUNCTIONS")
+	for _, n := range nodes {
+		t.row(n.ID, n.State, n.Version, timeText(n.StartedAt), timeText(n.SeenAt), slotsText(n), short(strings.Join(n.Functions, ", "), 60))
+	}
 }
 
 // slotsText says how many attempts a node runs, of how many it could.

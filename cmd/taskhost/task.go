@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) taskCommand() *cobra.Command {
-	group := &cobra.Command{Use: "task", Short: "Enqueue and look at tasks", Args: args(cobra.NoArgs), RunE: showHelp}
+	group := &cobra.Command{Use: "task", Short: "Enqueue, find, stop and repeat tasks", Args: args(cobra.NoArgs), RunE: showHelp}
 	group.AddCommand(
 		a.taskEnqueueCommand(),
 		&cobra.Command{
@@ -28,6 +28,9 @@ func (a *app) taskCommand() *cobra.Command {
 			RunE:    a.remote(a.taskShow),
 		},
 		a.taskLogsCommand(),
+		a.taskListCommand(),
+		a.taskCancelCommand(),
+		a.taskRetryCommand(),
 		&cobra.Command{
 			Use:     "result ID",
 			Short:   "Write what a task returned to standard output",
@@ -165,7 +168,17 @@ func fillTask(t *task.Task, out *table) {
 	for _, key := range slices.Sorted(maps.Keys(t.Tags)) {
 		out.row("tag", key+"="+t.Tags[key])
 	}
+	out.row("source", t.Source)
+	if t.RetriedFrom != nil {
+		out.row("retried from", *t.RetriedFrom)
+	}
+	if t.ResolvedBy != nil {
+		out.row("resolved by", *t.ResolvedBy)
+	}
 	out.row("created", timeText(t.CreatedAt))
+	if t.CancelRequestedAt != nil {
+		out.row("cancelled", timeText(*t.CancelRequestedAt))
+	}
 	if t.WaitingReason != "" {
 		out.row("waiting", t.WaitingReason)
 	}

@@ -41,6 +41,9 @@ func (r *Runner) run(ctx context.Context, claim *Claim) {
 // attempt calls the handler and says what becomes of the task.
 func (r *Runner) attempt(ctx context.Context, claim *Claim, log task.LogSink) *End {
 	exec := &claim.Execution
+	if cause := context.Cause(ctx); errors.Is(cause, task.ErrCancelled) {
+		return decide(claim, task.Outcome{}, cause) // before it began
+	}
 	unavailable := false
 	prepared := survive(func() (out task.Outcome) {
 		if out.Failure = r.unseal(claim); out.Failure != nil {

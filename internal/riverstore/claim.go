@@ -19,7 +19,7 @@ func (r *Runner) claim(ctx context.Context, params *riverdriver.JobGetAvailableP
 	r.held.claiming.RLock()
 	defer r.held.claiming.RUnlock()
 	// The slots that an interrupt frees would be filled before River has stopped.
-	if r.stopping.Load() {
+	if r.stopping.Load() || r.draining.Load() {
 		return nil, nil
 	}
 	claims, err := r.db.Claim(ctx, ClaimParams{

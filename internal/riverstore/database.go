@@ -40,7 +40,9 @@ type Attempts interface {
 	// they are to start. A ticket that is not its task's is dropped.
 	Claim(ctx context.Context, params ClaimParams) ([]*Claim, error)
 	// Finish stores the ends of attempts, with the next tickets. It reports
-	// for each whether it was stored: not, where the task has moved on.
+	// for each whether it was stored: not, where the task has moved on. An end of
+	// a task that was cancelled meanwhile becomes that of a cancelled one, see
+	// [End.Cancel].
 	Finish(ctx context.Context, ends []*End) (stored []bool, err error)
 	// AppendLogs stores log lines of running attempts. Lines of an attempt
 	// that no longer owns its task are dropped.
@@ -174,6 +176,14 @@ type End struct {
 
 	sealed bool
 	tries  int // how often storing it has failed
+}
+
+// Cancel makes an end that of a task that was cancelled before it was stored.
+func (e *End) Cancel() {
+	e.Status, e.Outcome, e.GiveBack, e.Wait = task.Cancelled, task.Cancelled, false, 0
+	e.Result, e.ResultType, e.ResultKey = nil, "", ""
+	e.SealedFailure, e.SealedAttempt = nil, nil // what is said instead is no secret
+	e.Failure = &task.Failure{Cause: task.CauseCancelled, Message: CancelledRunning}
 }
 
 // LogLine is a line of an attempt that is being stored.

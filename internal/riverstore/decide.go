@@ -26,6 +26,12 @@ const mostCrashes = 3
 func decide(claim *Claim, outcome task.Outcome, stopped error) *End {
 	t := &claim.Execution.Task
 	end := &End{ID: t.ID, Lease: claim.Execution.Lease, Attempt: t.Attempt, Usage: outcome.Usage}
+	if errors.Is(stopped, task.ErrCancelled) {
+		// That was stored before the attempt could end, so its outcome is no more.
+		end.Status, end.Outcome = task.Cancelled, task.Cancelled
+		end.Failure = &task.Failure{Cause: task.CauseCancelled, Message: cancelledRunning}
+		return end
+	}
 	if outcome.Failure == nil {
 		end.Status, end.Outcome = task.Success, task.Success
 		end.Result, end.ResultType = outcome.Result, text.Cut(outcome.ResultType, maxResultType)

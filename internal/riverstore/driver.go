@@ -19,6 +19,8 @@ type ticketDriver[TTx any] struct {
 
 	claim func(context.Context, *riverdriver.JobGetAvailableParams) ([]*Claim, error)
 	bus   *Bus // nil where the database has notifications of its own
+	node  string
+	hear  func()
 }
 
 func (d *ticketDriver[TTx]) GetExecutor() riverdriver.Executor {
@@ -27,7 +29,7 @@ func (d *ticketDriver[TTx]) GetExecutor() riverdriver.Executor {
 
 func (d *ticketDriver[TTx]) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
 	if d.bus == nil {
-		return d.Driver.GetListener(params)
+		return &orderListener{Listener: d.Driver.GetListener(params), node: d.node, hear: d.hear}
 	}
 	return &busListener{bus: d.bus}
 }

@@ -18,10 +18,16 @@ type held struct {
 	// lost.
 	claiming sync.RWMutex
 
-	mu sync.Mutex
-	// attempts are those that are held, and how each is cancelled: nil before and
-	// after it runs.
-	attempts map[lease]context.CancelCauseFunc
+	mu       sync.Mutex
+	attempts map[lease]*holding
+}
+
+// holding is how an attempt is stopped.
+type holding struct {
+	// cancel ends its context: nil before and after it runs.
+	cancel context.CancelCauseFunc
+	// stopped is why it is to end, also where it does not run yet.
+	stopped error
 }
 
 // lease names an attempt.
@@ -38,10 +44,10 @@ func (h *held) add(claims []*Claim) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.attempts == nil {
-		h.attempts = make(map[lease]context.CancelCauseFunc)
+		h.attempts = make(map[lease]*holding)
 	}
 	for _, claim := range claims {
-		h.attempts[leaseOf(claim)] = nil
+		h.attempts[leaseOf(claim)] = new(holding)
 	}
 }
 
@@ -49,9 +55,13 @@ func (h *held) add(claims []*Claim) {
 func (h *held) runs(claim *Claim, cancel context.CancelCauseFunc) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l := leaseOf(claim)
-	if _, ok := h.attempts[l]; ok {
-		h.attempts[l] = cancel
+	holding := h.attempts[leaseOf(claim)]
+	if holding == nil {
+		return
+	}
+	holding.cancel = cancel
+	if holding.stopped != nil && cancel != nil {
+		cancel(holding.stopped)
 	}
 }
 
@@ -74,20 +84,24 @@ func (h *held) all() []lease {
 func (h *held) has(l lease) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, ok := h.attempts[l]
-	return ok
+	return h.attempts[l] != nil
 }
 
-// cancel ends the contexts of attempts, those that are still held, and returns
-// how many there were.
+// cancel ends the contexts of attempts, those that are still held, for the first cause
+// that each is given, and returns how many there were.
 func (h *held) cancel(leases []lease, cause error) (cancelled int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, l := range leases {
-		if cancel := h.attempts[l]; cancel != nil {
-			cancel(cause)
-			cancelled++
+		holding := h.attempts[l]
+		if holding == nil || holding.stopped != nil {
+			continue
 		}
+		holding.stopped = cause
+		if holding.cancel != nil {
+			holding.cancel(cause)
+		}
+		cancelled++
 	}
 	return cancelled
 }

@@ -35,6 +35,7 @@ func (r *Runner) keepInOrder() {
 		case <-ticker.C:
 		}
 		r.look("reconcile", r.reconcile)
+		r.look("orders", r.obey)
 		if r.pulse != nil && r.pulse.mayJudge() {
 			r.look("take over", r.takeOver)
 		}

@@ -59,6 +59,8 @@ type RunnerConfig struct {
 	Bus *Bus
 	// Fleet is set for a database that several nodes may work at once.
 	Fleet Fleet
+	// Commander says what is asked of the node while it runs.
+	Commander Commander
 	// Schema holds the queue's tables, where the database has schemas.
 	Schema string
 	// Ended is told the ids of tasks that have ended, once that is stored. It
@@ -86,6 +88,10 @@ type Runner struct {
 	unavailable atomic.Bool
 	// stopping is set once nothing more is to be claimed.
 	stopping atomic.Bool
+	// draining is set while nothing is to be claimed, until that is taken back.
+	draining atomic.Bool
+	// ordered holds an entry while there may be something to ask the commander for.
+	ordered chan struct{}
 	// interrupt cancels the attempts in progress.
 	interrupted context.Context
 	interrupt   context.CancelFunc
@@ -111,6 +117,7 @@ func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Attempts, handler tas
 		db:      db,
 		config:  config,
 		handler: handler,
+		ordered: make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		abandon: make(chan struct{}),
 		claimed: make(map[int64]*Claim),
@@ -131,7 +138,7 @@ func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Attempts, handler tas
 		return nil, errors.New("there is nothing to run: give slots for modules, or for an executor of a Go function")
 	}
 	client, err := river.NewClient[TTx](
-		&ticketDriver[TTx]{Driver: driver, claim: r.claim, bus: config.Bus},
+		&ticketDriver[TTx]{Driver: driver, claim: r.claim, bus: config.Bus, node: config.Node, hear: r.Hear},
 		&river.Config{
 			ID:                  config.Node,
 			FetchCooldown:       time.Millisecond,
@@ -183,6 +190,7 @@ func (r *Runner) Start(ctx context.Context) error {
 	}
 	r.background.Go(r.flushLogs)
 	r.background.Go(r.keepInOrder)
+	r.background.Go(r.awaitOrders)
 	return nil
 }
 

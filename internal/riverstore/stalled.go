@@ -13,19 +13,25 @@ func Stalled(t *task.Task, nodes []task.Node, now time.Time) string {
 	if t.Status != task.Pending || t.NextAttemptAt == nil || t.NextAttemptAt.After(now) {
 		return ""
 	}
-	alive := 0
+	alive, draining := 0, 0
 	for i := range nodes {
 		if !nodes[i].Alive {
 			continue
 		}
-		if nodes[i].Runs(t.Executor, t.Name) {
+		alive++
+		switch {
+		case !nodes[i].Runs(t.Executor, t.Name):
+		case nodes[i].State == task.NodeDraining || nodes[i].State == task.NodeDrained:
+			draining++
+		default:
 			return ""
 		}
-		alive++
 	}
 	switch {
 	case alive == 0:
 		return "no node is running: start one with 'taskhost serve'"
+	case draining > 0:
+		return "the nodes that could run it are drained: start another, or take that back with 'taskhost node undrain'"
 	case t.Executor == task.Wasm:
 		return fmt.Sprintf("none of the %d nodes that are running runs modules: start one with 'taskhost serve'", alive)
 	default:

@@ -16,6 +16,8 @@ func TestStalled(t *testing.T) {
 	functions := task.Node{Alive: true, Slots: map[task.Executor]int{task.Async: 1}, Functions: []string{"f", "g"}}
 	dead := modules
 	dead.Alive = false
+	drained := modules
+	drained.State = task.NodeDrained
 	for name, test := range map[string]struct {
 		executor task.Executor
 		name     string
@@ -30,6 +32,8 @@ func TestStalled(t *testing.T) {
 		"none for modules":      {task.Wasm, "m", &earlier, task.Pending, []task.Node{functions}, "none of the 1 nodes that are running runs modules"},
 		"none with a function":  {task.Async, "h", &earlier, task.Pending, []task.Node{functions, modules}, "none of the 2 nodes that are running has the Go function h"},
 		"one with the function": {task.Async, "g", &earlier, task.Pending, []task.Node{functions}, ""},
+		"one that is drained":   {task.Wasm, "m", &earlier, task.Pending, []task.Node{drained, functions}, "the nodes that could run it are drained"},
+		"one that is not":       {task.Wasm, "m", &earlier, task.Pending, []task.Node{drained, modules}, ""},
 		"not its executor":      {task.Thread, "g", &earlier, task.Pending, []task.Node{functions}, "none of the 1 nodes"},
 		"not due":               {task.Wasm, "m", &later, task.Pending, nil, ""},
 		"running":               {task.Wasm, "m", nil, task.Running, nil, ""},

@@ -185,6 +185,8 @@ func (r *taskRow) problems(attempts []attemptRow, leapt int64) (found []string) 
 	expect(r.ended.Valid == r.status.Terminal(), "it has an end time: %v", r.ended.Valid)
 	expect(r.lease == 2*int64(len(attempts))+leapt, "the lease is %d after %d attempts", r.lease, len(attempts))
 
+	// A task that was cancelled while it waited ended without an attempt.
+	apart := r.status == task.Cancelled && (len(attempts) == 0 || attempts[len(attempts)-1].outcome != task.Cancelled)
 	// An attempt that was given back is done again under its number.
 	used, last := 0, max(r.created.Int64, r.runAt.Int64)
 	var waited, ran int64
@@ -198,7 +200,7 @@ func (r *taskRow) problems(attempts []attemptRow, leapt int64) (found []string) 
 		expect(i > 0 || a.waited == a.startedAt-last, "its first attempt waited for %d, and it had been due for %d", a.waited, a.startedAt-last)
 		waited, ran = waited+a.waited, ran+a.ended-a.startedAt
 		last = a.ended
-		final := i == len(attempts)-1 && r.status.Terminal()
+		final := i == len(attempts)-1 && r.status.Terminal() && !apart
 		if final || a.outcome != task.Interrupted {
 			used++
 		}
@@ -213,6 +215,7 @@ func (r *taskRow) problems(attempts []attemptRow, leapt int64) (found []string) 
 	}
 	expect(r.waited == waited, "it waited for %d, and its attempts for %d", r.waited, waited)
 	expect(r.ran == ran, "it ran for %d, and its attempts for %d", r.ran, ran)
+	expect(!apart || len(attempts) == 0 || last <= r.ended.Int64, "it was cancelled at %d, before its last attempt ended at %d", r.ended.Int64, last)
 	expect(r.attempt == used, "it says attempt %d, and %d count", r.attempt, used)
 	return found
 }

@@ -15,6 +15,7 @@ var stopProperties = []property{
 	{name: "begins nothing more", hold: holdStopBeginsNothing},
 	{name: "leaves what waits", hold: holdStopLeavesPending},
 	{name: "stores every end before it returns", hold: holdStopStores},
+	{name: "waits for a database that is slow", hold: holdStopSlow},
 	{name: "can be repeated, and a start follow", hold: holdStopStart},
 	{name: "does not take an outcome from an attempt that has one", hold: holdStopKeepsOutcome},
 	{name: "a timeout after the stop is an interrupt", hold: holdStopThenTimeout},
@@ -159,6 +160,40 @@ func holdStopStores(w *world) {
 		}
 	}
 	require.Equal(w, map[task.Status]int{task.Success: slots, task.Pending: len(ids) - slots}, counts)
+}
+
+// Somebody else holds what the ends have to write to.
+func holdStopSlow(w *world) {
+	running := make(chan struct{}, 3)
+	store := w.serve(3, func(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
+		running <- struct{}{}
+		return untilStopped(ctx, exec, log)
+	}, guest("requeued", task.Options{RequeueOnInterrupt: true}), guest("ended"), guest("cancelled"))
+	requeued, ended, cancelled := w.named(store, "requeued"), w.named(store, "ended"), w.named(store, "cancelled")
+	for range 3 {
+		receive(w, running, "an attempt")
+	}
+	tx, err := w.DB.BeginTx(w.Context(), nil)
+	require.NoError(w, err)
+	defer tx.Rollback() // where the test fails before
+	_, err = tx.ExecContext(w.Context(), "UPDATE task SET crashes = crashes")
+	require.NoError(w, err)
+	_, err = tx.ExecContext(w.Context(), "UPDATE task SET cancel_requested_at = created_at WHERE name = 'cancelled'")
+	require.NoError(w, err)
+
+	ctx, cancel := context.WithCancel(w.Context())
+	cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- store.Stop(ctx) }()
+	w.pass(time.Now().Add(2 * time.Second))
+	require.Empty(w, stopped, "nothing can have been stored")
+	require.NoError(w, tx.Commit())
+	require.NoError(w, receive(w, stopped, "Stop"))
+	require.Zero(w, w.number("SELECT count(*) FROM task WHERE status = 'running'"), "all of it was stored before")
+	require.Equal(w, task.Pending, w.task(store, requeued).Status)
+	require.Zero(w, w.task(store, requeued).Attempt)
+	require.Equal(w, task.Interrupted, w.task(store, ended).Status)
+	require.Equal(w, task.Cancelled, w.task(store, cancelled).Status, "it was stored first")
 }
 
 func holdStopStart(w *world) {

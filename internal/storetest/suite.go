@@ -19,6 +19,7 @@ type Store interface {
 	Reader
 	Definer
 	Worker
+	Controller
 	Credentials
 	Sealer
 	modules.Store
@@ -53,8 +54,36 @@ type Definer interface {
 type Worker interface {
 	Start(ctx context.Context, handler task.Handler, config riverstore.ServeConfig) error
 	Stop(ctx context.Context) error
+	Drainer
 	Nodes(ctx context.Context) ([]task.Node, error)
 	Repair(ctx context.Context) (int, error)
+}
+
+// Drainer has nodes start nothing more.
+type Drainer interface {
+	Drain(ctx context.Context, node string) error
+	Undrain(ctx context.Context, node string) error
+}
+
+// Controller stops, repeats and lists tasks.
+type Controller interface {
+	Lister
+	Cancel(ctx context.Context, id task.ID) error
+	Retry(ctx context.Context, id task.ID, force bool) (task.ID, error)
+	Bulk
+}
+
+// Lister lists tasks.
+type Lister interface {
+	Tasks(ctx context.Context, filter task.Filter, page task.Page) (*task.List, error)
+}
+
+// Bulk is for many tasks.
+type Bulk interface {
+	CancelIDs(ctx context.Context, ids []task.ID, dry bool) (*task.Bulk, error)
+	CancelAll(ctx context.Context, filter task.Filter, dry bool) (*task.Bulk, error)
+	RetryIDs(ctx context.Context, ids []task.ID, force, dry bool) (*task.Bulk, error)
+	RetryAll(ctx context.Context, filter task.Filter, force, dry bool) (*task.Bulk, error)
 }
 
 // Credentials are kept and checked.
@@ -125,11 +154,16 @@ func Run(t *testing.T, b Backend) {
 		{"logs", logProperties},
 		{"await", awaitProperties},
 		{"stop", stopProperties},
+		{"cancel", cancelProperties},
+		{"retry", retryProperties},
+		{"list", listProperties},
+		{"bulk", bulkProperties},
 		{"close", closeProperties},
 		{"recovery", recoveryProperties},
 		{"processes", processProperties},
 		{"transactions", txProperties},
 		{"nodes", nodeProperties},
+		{"drain", drainProperties},
 		{"tokens", tokenProperties},
 		{"fleet", fleetProperties},
 		{"death", deathProperties},
