@@ -30,6 +30,7 @@ UPDATE {schema}.task SET
     cancel_requested_at = clock_timestamp(),
     ended_at = greatest(clock_timestamp(), created_at),
     error = $2,
+    sealed_failure = NULL,
     cause = 'cancelled',
     trace = NULL
 WHERE id = ANY ($1)`

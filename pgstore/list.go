@@ -47,7 +47,9 @@ func (s *Store) SelectTasks(ctx context.Context, selection *riverstore.Selection
 		return nil, failed(err, "list tasks")
 	}
 	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t task.Task, err error) {
-		return t, s.scanTask(row, &t)
+		err = s.scanTask(row, &t)
+		t.Trace = "" // it may have been sealed with the error
+		return t, err
 	})
 	return tasks, failed(err, "list tasks")
 }

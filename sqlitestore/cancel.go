@@ -22,6 +22,7 @@ UPDATE task SET
     cancel_requested_at = ?2,
     ended_at = max(?2, created_at),
     error = ?3,
+    sealed_failure = NULL,
     cause = 'cancelled',
     trace = NULL
 WHERE id = ?1`

@@ -37,7 +37,11 @@ var listColumns = strings.Replace(taskColumns, "trace", "NULL", 1)
 
 // SelectTasks implements [riverstore.Controller].
 func (s *Store) SelectTasks(ctx context.Context, selection *riverstore.Selection) ([]task.Task, error) {
-	tasks, err := queryAll(ctx, s.read, func(rows *sql.Rows, t *task.Task) error { return scanTask(s.vault, rows, t) },
+	tasks, err := queryAll(ctx, s.read, func(rows *sql.Rows, t *task.Task) error {
+		err := scanTask(s.vault, rows, t)
+		t.Trace = "" // it may have been sealed with the error
+		return err
+	},
 		"SELECT "+listColumns+" FROM task t WHERE id IN (SELECT id FROM ("+selection.Text+")) ORDER BY "+selection.Order, selection.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", withCause(err))
