@@ -71,6 +71,7 @@ type Pool struct {
 	isolation isolation
 	walls     []Wall
 	spawns    chan func()
+	quit      chan struct{} // closed by Close
 	compiles  chan struct{} // as many at a time as there is room for
 
 	mu      sync.Mutex
@@ -107,12 +108,16 @@ type module struct {
 }
 
 // walled are all walls that can stand.
-var walled = []string{"process", "namespaces", "unprivileged-user", "no-new-privileges", "resource-limits", "memory-limit", "seccomp"}
+var walled = []string{"process", "namespaces", "unprivileged-user", "filesystem", "no-new-privileges", "resource-limits", "memory-limit", "seccomp"}
 
 // New returns a pool once a worker has been seen to start. ctx bounds that. The
 // caller must Close it.
-func New(ctx context.Context, config Config) (_ *Pool, err error) {
-	p := &Pool{config: config.withDefaults(), command: config.Command, dir: config.CacheDir, modules: make(map[string]*module), spawns: make(chan func())}
+func New(ctx context.Context, config Config) (*Pool, error) {
+	return newPool(ctx, config, isolations())
+}
+
+func newPool(ctx context.Context, config Config, isolations []isolation) (_ *Pool, err error) {
+	p := &Pool{config: config.withDefaults(), command: config.Command, dir: config.CacheDir, modules: make(map[string]*module), spawns: make(chan func()), quit: make(chan struct{})}
 	p.compiles = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)))
 	if len(p.command) == 0 {
 		if p.command, err = defaultCommand(); err != nil {
@@ -131,7 +136,7 @@ func New(ctx context.Context, config Config) (_ *Pool, err error) {
 		return nil, fmt.Errorf("make the directory for compiled modules: %w", err)
 	}
 	go p.spawner()
-	if err := p.probe(ctx); err != nil {
+	if err := p.probe(ctx, isolations); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
 	return p, nil
@@ -141,20 +146,52 @@ func New(ctx context.Context, config Config) (_ *Pool, err error) {
 // is killed when the thread that started it ends.
 func (p *Pool) spawner() {
 	runtime.LockOSThread()
-	for spawn := range p.spawns {
-		spawn()
+	for {
+		select {
+		case spawn := <-p.spawns:
+			spawn()
+		case <-p.quit:
+			return
+		}
 	}
 }
 
 // spawn has the spawner call start.
 func (p *Pool) spawn(start func() error) error {
 	done := make(chan error, 1)
-	p.spawns <- func() { done <- start() }
-	return <-done
+	select {
+	case p.spawns <- func() { done <- start() }:
+		return <-done
+	case <-p.quit:
+		return errClosed
+	}
+}
+
+var errClosed = errors.New("the pool of sandbox workers is closed")
+
+// wait waits until nobody compiles a module, whose files may not be whole till then.
+func (p *Pool) wait(ctx context.Context, digest string) error {
+	for {
+		p.mu.Lock()
+		m := p.module(digest)
+		working, ready := m.working, p.isReady(m)
+		p.mu.Unlock()
+		switch {
+		case working == nil && ready:
+			return nil
+		case working == nil:
+			return fmt.Errorf("module %s %w", digest, host.ErrNotPrepared)
+		}
+		select {
+		case <-working:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // probe finds the best isolation that works here.
-func (p *Pool) probe(ctx context.Context) (err error) {
+func (p *Pool) probe(ctx context.Context, isolations []isolation) (err error) {
 	empty, err := os.MkdirTemp(p.dir, "probe")
 	if err != nil {
 		return fmt.Errorf("make a directory for a sandbox worker: %w", err)
@@ -169,17 +206,20 @@ func (p *Pool) probe(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	var failed error
-	for _, p.isolation = range isolations() {
+	for _, p.isolation = range isolations {
 		w, err := p.start(ctx, roleCompile, dir)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
 		w.stop()
-		return p.build(slices.Concat([]string{"process"}, p.isolation.walls(), w.walls))
+		return p.build(slices.Concat(p.outer(), w.walls))
 	}
 	return failed
 }
+
+// outer are the walls that the parent builds.
+func (p *Pool) outer() []string { return append([]string{"process"}, p.isolation.walls()...) }
 
 // build notes which walls stand.
 func (p *Pool) build(standing []string) error {
@@ -229,7 +269,7 @@ func (p *Pool) Close(context.Context) error {
 	if wasClosed {
 		return nil
 	}
-	close(p.spawns)
+	close(p.quit)
 	if p.temporary {
 		return os.RemoveAll(filepath.Dir(p.dir))
 	}
@@ -284,6 +324,9 @@ func (p *Pool) take(ctx context.Context, digest string) (*process, error) {
 
 // startFor starts a worker and has it load a module.
 func (p *Pool) startFor(ctx context.Context, digest string) (_ *process, err error) {
+	if err := p.wait(ctx, digest); err != nil {
+		return nil, err
+	}
 	dir, err := os.Open(p.moduleDir(digest))
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
@@ -302,7 +345,7 @@ func (p *Pool) startFor(ctx context.Context, digest string) (_ *process, err err
 	if err := m.writeTo(w.in); err != nil {
 		return nil, w.failed(err)
 	}
-	f, err := w.expect(ctx, kindLoaded)
+	f, err := w.expect(ctx, kindLoaded, maxSmall)
 	if err != nil {
 		return nil, err
 	}
@@ -314,6 +357,15 @@ func (p *Pool) startFor(ctx context.Context, digest string) (_ *process, err err
 		p.forget(digest)
 	}
 	w.walls = append(w.walls, f.strings()...)
+	if f.done() != nil {
+		return nil, w.failed(errFrame)
+	}
+	for _, wall := range p.walls { // each worker stands behind what Walls tells of
+		if wall.Stands && !slices.Contains(p.outer(), wall.Name) && !slices.Contains(w.walls, wall.Name) {
+			w.stop()
+			return nil, fmt.Errorf("a sandbox worker could not build the wall %q", wall.Name)
+		}
+	}
 	return w, nil
 }
 

@@ -78,12 +78,17 @@ func (p *Pool) start(ctx context.Context, role string, dir *os.File) (_ *process
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errors.New("it did not start in time"))
 	defer cancel()
-	f, err := w.expect(ctx, kindReady)
-	if err != nil {
-		return nil, fmt.Errorf("start a sandbox worker: %w", err)
+	f, err := w.expect(ctx, kindReady, maxSmall)
+	if err == nil {
+		if w.walls = f.strings(); f.done() != nil {
+			err = w.failed(errFrame)
+		}
 	}
-	w.walls = f.strings()
-	return w, f.done()
+	if err != nil {
+		// No deathError: it is not the doing of a module that has not been loaded.
+		return nil, fmt.Errorf("start a sandbox worker: %s", err.Error())
+	}
+	return w, nil
 }
 
 // environment is all that a worker is told of the outside.
@@ -100,11 +105,18 @@ func (p *Pool) environment(role string, dir *os.File) []string {
 	}, moduleEnvironment(dir)...)
 }
 
-// expect reads a frame, which must be of a kind. Where it does not come the worker is
+// maxSmall bounds a frame of a few words, and maxInspected one with what a module is, in
+// bytes: a worker that lies about a length costs no more.
+const (
+	maxSmall     = 64 << 10
+	maxInspected = 2 << 20
+)
+
+// expect reads a frame, which must be of a kind and not too long. Where it does not come the worker is
 // killed, and the error says what has become of it.
-func (w *process) expect(ctx context.Context, want kind) (*fields, error) {
+func (w *process) expect(ctx context.Context, want kind, most int) (*fields, error) {
 	release := w.killWhenDone(ctx)
-	k, f, err := readFrame(w.out, maxFrame, &w.room)
+	k, f, err := readFrame(w.out, most, &w.room)
 	release()
 	if err == nil && k != want {
 		err = errFrame
@@ -138,6 +150,9 @@ func (w *process) kill(why error) {
 	}
 	w.mu.Unlock()
 	_ = w.cmd.Process.Kill() // it may be gone
+	// A process that it has made, if it found a way to, would hold the pipes open.
+	past := time.Unix(1, 0)
+	_ = errors.Join(w.read.SetReadDeadline(past), w.in.SetWriteDeadline(past))
 }
 
 // failed makes sure that a worker is gone which did not do what it should, and says
