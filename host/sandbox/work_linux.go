@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"sync"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
@@ -34,6 +35,7 @@ func confine(role string) []string {
 		walls = append(walls, wallPrivileges)
 	}
 	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
+	closeInherited()
 	// Which files it has is a property of the process, unlike what a thread may do.
 	if unix.Chroot(".") == nil {
 		walls = append(walls, wallFiles)
@@ -54,6 +56,21 @@ func confine(role string) []string {
 		walls = append(walls, wallSyscalls)
 	}
 	return walls
+}
+
+// closeInherited closes what the parent has inherited itself, and passed on unknowingly.
+// What this process has opened is closed on exec; what has come through one cannot be.
+func closeInherited() {
+	files, _ := os.ReadDir("/proc/self/fd")
+	for _, file := range files {
+		fd, err := strconv.Atoi(file.Name())
+		if err != nil || fd <= moduleFD {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
+		}
+	}
 }
 
 // maxFile bounds a file, in bytes: compiled code, or an image, which is a file in
