@@ -148,7 +148,7 @@ func (p *Pool) compileIn(ctx context.Context, dir *os.File, digest string, wasm 
 	f, err := w.expect(ctx, kindInspected, maxInspected)
 	if err != nil {
 		p.config.Logger.WarnContext(ctx, "a sandbox worker ended while it compiled", slog.String("module", digest),
-			slog.Any("error", err), slog.String("stderr", host.Clean(w.said.String(), tailBytes)))
+			slog.Any("error", err), slog.String("stderr", host.Clean(w.said.String(), headBytes+tailBytes)))
 		return nil, err
 	}
 	err = getError(f)

@@ -37,7 +37,7 @@ func (p *Pool) Execute(ctx context.Context, attempt host.Attempt, calls host.Cal
 		p.workers--
 		p.mu.Unlock()
 		p.config.Logger.WarnContext(ctx, "a sandbox worker ended", slog.String("module", attempt.Digest),
-			slog.String("task", attempt.TaskID), slog.Any("error", err), slog.String("stderr", host.Clean(w.said.String(), tailBytes)))
+			slog.String("task", attempt.TaskID), slog.Any("error", err), slog.String("stderr", host.Clean(w.said.String(), headBytes+tailBytes)))
 		return p.failure(ctx, attempt.Digest, err)
 	}
 	p.give(w, reusable)
@@ -166,7 +166,9 @@ func (b *logBudget) take(line *host.LogLine) bool {
 		return false
 	}
 	line.Message = host.Clean(line.Message, b.line)
-	line.Fields = bytes.ToValidUTF8(line.Fields, []byte("\ufffd"))
+	if line.Fields != nil { // and stays so
+		line.Fields = bytes.ToValidUTF8(line.Fields, []byte("\ufffd"))
+	}
 	return true
 }
 

@@ -198,21 +198,27 @@ func (w *process) cause(err error) string {
 	}
 }
 
-// tail keeps the end of what a worker writes to standard error. It is for the
-// operator: it can have paths of the host.
+// tail keeps the beginning, where a runtime says what it died of, and the end of what a
+// worker writes to standard error. It is for the operator: it can have paths of the host.
 type tail struct {
 	mu   sync.Mutex
+	head []byte
 	text []byte
 }
 
-const tailBytes = 8 << 10
+const (
+	headBytes = 2 << 10
+	tailBytes = 8 << 10
+)
 
 // Write implements [io.Writer].
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if over := len(t.text) - 2*tailBytes; over > 0 {
+	first := min(len(p), headBytes-len(t.head))
+	t.head = append(t.head, p[:first]...)
+	t.text = append(t.text, p[first:]...)
+	if over := len(t.text) - tailBytes; over > 0 {
 		t.text = append(t.text[:0], t.text[over:]...)
 	}
 	return len(p), nil
@@ -221,13 +227,13 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) contains(text string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return bytes.Contains(t.text, []byte(text))
+	return bytes.Contains(t.head, []byte(text)) || bytes.Contains(t.text, []byte(text))
 }
 
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(t.text)
+	return string(t.head) + string(t.text)
 }
 
 func closeFiles(files ...io.Closer) error {

@@ -247,3 +247,9 @@ func join(parts ...[]byte) []byte { return slices.Concat(parts...) }
 func leb(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
 
 func str(s string) []byte { return join(leb(len(s)), []byte(s)) }
+
+// write writes a text to a descriptor, and leaves the error number.
+func (m *module) write(fd uint32, s string) []byte {
+	text := m.text(s)
+	return join(store(60_000, constant(text[0])), store(60_004, constant(text[1])), m.call("fd_write", fd, 60_000, 1, 60_008))
+}
