@@ -29,7 +29,7 @@ func NewUnwalled(ctx context.Context, config Config) (*Pool, error) {
 // ModuleDir is where the pool has a module.
 func (p *Pool) ModuleDir(digest string) string { return p.moduleDir(digest) }
 
-// Workers are the processes that wait for attempts at a module.
+// IdleWorkers are the processes that wait for attempts at a module.
 func (p *Pool) IdleWorkers(digest string) (pids []int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,6 +169,6 @@ func misbehave(what string) {
 		lines(host.LogLine{Fields: []byte("{\"a\":")})
 	}
 	for { // a select of nothing would be a deadlock to the runtime
-		syscall.Pause()
+		_ = syscall.Pause()
 	}
 }

@@ -3,7 +3,6 @@ package sandbox_test
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -97,7 +96,7 @@ func inspectMutant(t testing.TB, p *sandbox.Pool, digest string, wasm []byte) {
 	_, err := p.Inspect(ctx, digest, wasm)
 	if err != nil {
 		var refusal *host.ModuleError
-		require.True(t, errors.As(err, &refusal), "%v", err)
+		require.ErrorAs(t, err, &refusal)
 		return
 	}
 	ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)

@@ -185,7 +185,8 @@ func (w *process) cause(err error) string {
 	why := w.why
 	w.mu.Unlock()
 	switch {
-	case w.said.contains("out of memory"), w.said.contains("cannot allocate memory"):
+	case w.said.contains("out of memory"), w.said.contains("cannot allocate memory"),
+		w.said.contains("pthread_create failed"), w.said.contains("failed to create new OS thread"): // for its stack
 		return "out of memory"
 	case errors.Is(err, errFrame):
 		return "it broke the protocol"

@@ -52,7 +52,7 @@ func beParent() int {
 	attempt := host.Attempt{Digest: "echo"}
 	p.Execute(ctx, attempt, &nowhere{})
 	attempt.Digest = "spin"
-	p.Execute(ctx, attempt, first(func() { fmt.Println("running") }))
+	p.Execute(ctx, attempt, first(func() { _, _ = os.Stdout.WriteString("running\n") }))
 	return 1
 }
 
@@ -184,7 +184,7 @@ func TestWorkersInheritNothing(t *testing.T) {
 	t.Setenv("SECRET", "of the parent")
 	leak, err := unix.Open(os.DevNull, unix.O_RDONLY, 0) // as one that the parent was started with
 	require.NoError(t, err)
-	defer unix.Close(leak) //nolint:errcheck // only read
+	defer unix.Close(leak)
 	p := newPool(t, sandbox.Config{})
 	attempt := echo().attempt(t, p)
 	requireEcho(t, p, attempt)
