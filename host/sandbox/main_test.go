@@ -42,8 +42,16 @@ func TestMain(m *testing.M) {
 
 func newPool(t testing.TB, config sandbox.Config) *sandbox.Pool {
 	t.Helper()
-	p, err := sandbox.New(context.Background(), config)
+	p, err := sandbox.New(context.Background(), roomy(config))
 	return ended(t, p, err)
+}
+
+// roomy has workers of a program with the race detector start at all.
+func roomy(config sandbox.Config) sandbox.Config {
+	if overhead > 0 {
+		config.WorkerMemory, config.CompileMemory = overhead, overhead
+	}
+	return config
 }
 
 // ended has a pool closed when the test ends.

@@ -38,7 +38,7 @@ func play(role string) int {
 // beParent has a pool with an idle worker and one that runs, and is to be killed.
 func beParent() int {
 	ctx := context.Background()
-	p, err := sandbox.New(ctx, sandbox.Config{CacheDir: os.Getenv("TASKHOST_TEST_CACHE")})
+	p, err := sandbox.New(ctx, roomy(sandbox.Config{CacheDir: os.Getenv("TASKHOST_TEST_CACHE")}))
 	if err != nil {
 		return 1
 	}

@@ -286,7 +286,7 @@ func TestIsolations(t *testing.T) {
 	stood := 0
 	for i := range sandbox.Isolations() {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			p, err := sandbox.NewIsolated(t.Context(), sandbox.Config{}, i)
+			p, err := sandbox.NewIsolated(t.Context(), roomy(sandbox.Config{}), i)
 			if err != nil {
 				require.ErrorContains(t, err, "start a sandbox worker")
 				return
@@ -314,7 +314,7 @@ func TestRequireIsolation(t *testing.T) {
 
 // Whoever comes too late is told so, and what still runs ends.
 func TestClosed(t *testing.T) {
-	p, err := sandbox.New(t.Context(), sandbox.Config{})
+	p, err := sandbox.New(t.Context(), roomy(sandbox.Config{}))
 	require.NoError(t, err)
 	attempt := spin().attempt(t, p)
 	out := p.Execute(t.Context(), attempt, first(func() { require.NoError(t, p.Close(context.Background())) }))
