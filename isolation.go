@@ -107,8 +107,8 @@ var (
 func newEngine(ctx context.Context, config *Config) (engine, error) {
 	if config.Isolation == Worker {
 		return sandbox.New(ctx, sandbox.Config{
-			CacheDir:         config.CacheDir,
-			Command:          config.WorkerCommand,
+			CacheDir: config.CacheDir,
+			Command:  config.WorkerCommand,
 			// More than can work at once, so that modules that take turns keep theirs.
 			Workers:          2 * config.MaxWasmWorkers,
 			RequireIsolation: config.RequireIsolation,

@@ -145,10 +145,10 @@ func (p *Pool) compileIn(ctx context.Context, dir *os.File, digest string, wasm 
 	if err != nil {
 		return nil, w.failed(err)
 	}
-	f, err := w.expect(ctx, kindInspected)
+	f, err := w.expect(ctx, kindInspected, maxInspected)
 	if err != nil {
 		p.config.Logger.WarnContext(ctx, "a sandbox worker ended while it compiled", slog.String("module", digest),
-			slog.Any("error", err), slog.String("stderr", w.said.String()))
+			slog.Any("error", err), slog.String("stderr", host.Clean(w.said.String(), headBytes+tailBytes)))
 		return nil, err
 	}
 	err = getError(f)
@@ -156,6 +156,9 @@ func (p *Pool) compileIn(ctx context.Context, dir *os.File, digest string, wasm 
 	if err == nil {
 		found = getInspection(f)
 		err = f.done()
+	}
+	if errors.Is(err, errFrame) {
+		return nil, w.failed(err)
 	}
 	w.stop()
 	return found, err
@@ -166,8 +169,14 @@ func (p *Pool) open(path string, wasm []byte) error {
 	if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // workers are another user
 		return err
 	}
-	_ = os.Remove(filepath.Join(path, readyName))
-	if err := os.WriteFile(filepath.Join(path, moduleName), wasm, 0o644); err != nil { //nolint:gosec // the same
+	// What is there without having been sealed was left by a worker that could write
+	// there: it may be anything, such as a link to a file of ours.
+	if _, err := os.Lstat(filepath.Join(path, readyName)); err != nil {
+		if err := errors.Join(os.RemoveAll(path), os.Mkdir(path, 0o755)); err != nil { //nolint:gosec // the same
+			return err
+		}
+	}
+	if err := writeModule(path, wasm); err != nil {
 		return err
 	}
 	return p.eachFile(path, func(root *os.Root, name string, mode fs.FileMode) error {
@@ -181,6 +190,26 @@ func (p *Pool) open(path string, wasm []byte) error {
 		}
 		return root.Chmod(name, 0o644)
 	})
+}
+
+// writeModule puts the module there in one step, since workers that are just being
+// started may read it, and through no link.
+func writeModule(path string, wasm []byte) error {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	const name = moduleName + ".new"
+	for _, old := range []string{readyName, name} {
+		if err := root.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(err, root.Close())
+		}
+	}
+	err = root.WriteFile(name, wasm, 0o644)
+	if err == nil {
+		err = root.Rename(name, moduleName)
+	}
+	return errors.Join(err, root.Close())
 }
 
 // seal takes a directory back, which is read from now on.

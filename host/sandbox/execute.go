@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +37,7 @@ func (p *Pool) Execute(ctx context.Context, attempt host.Attempt, calls host.Cal
 		p.workers--
 		p.mu.Unlock()
 		p.config.Logger.WarnContext(ctx, "a sandbox worker ended", slog.String("module", attempt.Digest),
-			slog.String("task", attempt.TaskID), slog.Any("error", err), slog.String("stderr", w.said.String()))
+			slog.String("task", attempt.TaskID), slog.Any("error", err), slog.String("stderr", host.Clean(w.said.String(), headBytes+tailBytes)))
 		return p.failure(ctx, attempt.Digest, err)
 	}
 	p.give(w, reusable)
@@ -52,11 +53,14 @@ func stopped(ctx context.Context) host.Outcome {
 // failure is the outcome of an attempt that no worker could run to its end.
 func (p *Pool) failure(ctx context.Context, digest string, err error) host.Outcome {
 	var death *deathError
+	died := errors.As(err, &death)
+	if died {
+		p.died(digest, ctx.Err() == nil)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return stopped(ctx)
-	case errors.As(err, &death):
-		p.died(digest)
+	case died:
 		return host.Outcome{Failure: &host.Failure{Kind: host.KindCrashed, Message: death.Error()}}
 	default:
 		return host.Outcome{Failure: &host.Failure{Kind: host.KindHost, Message: err.Error()}, NotPrepared: errors.Is(err, host.ErrNotPrepared)}
@@ -69,6 +73,7 @@ func (p *Pool) run(ctx context.Context, w *process, attempt *host.Attempt, calls
 	if deadline, ok := ctx.Deadline(); ok {
 		left = time.Until(deadline)
 	}
+	started := time.Now()
 	release := w.stopWhenDone(ctx)
 	m := newMessage(kindRun)
 	putAttempt(&m, attempt, left)
@@ -80,10 +85,31 @@ func (p *Pool) run(ctx context.Context, w *process, attempt *host.Attempt, calls
 	if err != nil {
 		return out, false, w.failed(err)
 	}
-	if out.Failure != nil && out.Failure.Kind == host.KindStopped && ctx.Err() != nil {
+	out.Usage = credible(out.Usage, time.Since(started))
+	if out.Failure != nil && out.Failure.Kind == host.KindStopped {
+		if left = time.Until(deadlineOf(ctx)); ctx.Err() == nil && left > time.Second {
+			return out, false, w.failed(errFrame) // nobody has stopped it
+		}
+		<-ctx.Done()                                     // its clock may be ahead
 		out.Failure.Message = context.Cause(ctx).Error() // it knows of no other reason than time
 	}
 	return out, !told && isClean(&out), nil
+}
+
+func deadlineOf(ctx context.Context) time.Time {
+	if deadline, ok := ctx.Deadline(); ok {
+		return deadline
+	}
+	return time.Now().Add(noTime)
+}
+
+// credible is what a worker says that an attempt used, as far as that can be.
+func credible(used host.Usage, wall time.Duration) host.Usage {
+	used.Sandbox = min(max(used.Sandbox, 0), wall)
+	used.CPU = min(max(used.CPU, 0), 2*wall)
+	used.PeakMemory = min(max(used.PeakMemory, 0), host.MaxMemory)
+	used.Fuel = max(used.Fuel, 0)
+	return used
 }
 
 // isClean reports whether a worker may go on after an outcome. It does after what
@@ -126,23 +152,30 @@ func (w *process) answer(ctx context.Context, attempt *host.Attempt, calls host.
 // maxTexts bounds what an outcome has beside its output, in bytes.
 const maxTexts = 128 << 10
 
+// logLineCost is what a line costs beside its text, as in package host: lines without
+// any are bounded too.
+const logLineCost = 64
+
 // logBudget holds the limits of logs again: the worker may not be what it was.
 type logBudget struct{ left, line int }
 
 func (b *logBudget) take(line *host.LogLine) bool {
 	size := len(line.Message) + len(line.Fields)
-	b.left -= size
-	if b.left < 0 || size > b.line {
+	b.left -= size + logLineCost
+	if b.left < 0 || size > b.line || line.Fields != nil && !json.Valid(line.Fields) {
 		return false
 	}
 	line.Message = host.Clean(line.Message, b.line)
-	line.Fields = bytes.ToValidUTF8(line.Fields, []byte("\ufffd"))
+	if line.Fields != nil { // and stays so
+		line.Fields = bytes.ToValidUTF8(line.Fields, []byte("\ufffd"))
+	}
 	return true
 }
 
 // isSound cleans an outcome, and reports whether it is one that an engine gives.
 func isSound(out *host.Outcome, attempt *host.Attempt) bool {
-	if len(out.Output) > attempt.Limits.Output || len(out.OutputType) > maxType {
+	// What it has loaded it does not lose.
+	if len(out.Output) > attempt.Limits.Output || len(out.OutputType) > maxType || out.NotPrepared {
 		return false
 	}
 	out.OutputType = host.Clean(out.OutputType, maxType)

@@ -95,7 +95,11 @@ func putInspection(m *message, i *host.Inspection) {
 }
 
 func getInspection(f *fields) *host.Inspection {
-	return &host.Inspection{Command: f.bool(), Manifest: f.bytes(), MinMemory: f.int(), Note: f.string()}
+	i := &host.Inspection{Command: f.bool(), Manifest: f.bytes(), MinMemory: f.int(), Note: host.Clean(f.string(), maxReason)}
+	if i.MinMemory < 0 || i.MinMemory > host.MaxMemory {
+		f.fail()
+	}
+	return i
 }
 
 // How work on a module ended.
@@ -126,7 +130,7 @@ func getError(f *fields) error {
 	case moduleAtFault:
 		return &host.ModuleError{Reason: host.Clean(f.string(), maxReason)}
 	default:
-		return &workerError{f.string()}
+		return &workerError{host.Clean(f.string(), maxReason)}
 	}
 }
 

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/taskhost/taskhost/host"
 )
 
 // Config says how a [Pool] works.
@@ -44,8 +42,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Workers, 16)
-	setDefault(&c.WorkerMemory, 256<<20)
-	setDefault(&c.CompileMemory, 1<<30)
+	setDefault(&c.WorkerMemory, memoryFactor*256<<20)
+	setDefault(&c.CompileMemory, memoryFactor*1<<30)
 	setDefault(&c.CompileTimeout, 60*time.Second)
 	setDefault(&c.MaxRuns, 10_000)
 	if c.Logger == nil {
@@ -71,6 +69,7 @@ type Pool struct {
 	isolation isolation
 	walls     []Wall
 	spawns    chan func()
+	quit      chan struct{} // closed by Close
 	compiles  chan struct{} // as many at a time as there is room for
 
 	mu      sync.Mutex
@@ -107,12 +106,16 @@ type module struct {
 }
 
 // walled are all walls that can stand.
-var walled = []string{"process", "namespaces", "unprivileged-user", "no-new-privileges", "resource-limits", "memory-limit", "seccomp"}
+var walled = []string{"process", "namespaces", "unprivileged-user", "filesystem", "no-new-privileges", "resource-limits", "memory-limit", "seccomp"}
 
 // New returns a pool once a worker has been seen to start. ctx bounds that. The
 // caller must Close it.
-func New(ctx context.Context, config Config) (_ *Pool, err error) {
-	p := &Pool{config: config.withDefaults(), command: config.Command, dir: config.CacheDir, modules: make(map[string]*module), spawns: make(chan func())}
+func New(ctx context.Context, config Config) (*Pool, error) {
+	return newPool(ctx, config, isolations())
+}
+
+func newPool(ctx context.Context, config Config, isolations []isolation) (_ *Pool, err error) {
+	p := &Pool{config: config.withDefaults(), command: config.Command, dir: config.CacheDir, modules: make(map[string]*module), spawns: make(chan func()), quit: make(chan struct{})}
 	p.compiles = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)))
 	if len(p.command) == 0 {
 		if p.command, err = defaultCommand(); err != nil {
@@ -131,7 +134,7 @@ func New(ctx context.Context, config Config) (_ *Pool, err error) {
 		return nil, fmt.Errorf("make the directory for compiled modules: %w", err)
 	}
 	go p.spawner()
-	if err := p.probe(ctx); err != nil {
+	if err := p.probe(ctx, isolations); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
 	return p, nil
@@ -141,20 +144,31 @@ func New(ctx context.Context, config Config) (_ *Pool, err error) {
 // is killed when the thread that started it ends.
 func (p *Pool) spawner() {
 	runtime.LockOSThread()
-	for spawn := range p.spawns {
-		spawn()
+	for {
+		select {
+		case spawn := <-p.spawns:
+			spawn()
+		case <-p.quit:
+			return
+		}
 	}
 }
 
 // spawn has the spawner call start.
 func (p *Pool) spawn(start func() error) error {
 	done := make(chan error, 1)
-	p.spawns <- func() { done <- start() }
-	return <-done
+	select {
+	case p.spawns <- func() { done <- start() }:
+		return <-done
+	case <-p.quit:
+		return errClosed
+	}
 }
 
+var errClosed = errors.New("the pool of sandbox workers is closed")
+
 // probe finds the best isolation that works here.
-func (p *Pool) probe(ctx context.Context) (err error) {
+func (p *Pool) probe(ctx context.Context, isolations []isolation) (err error) {
 	empty, err := os.MkdirTemp(p.dir, "probe")
 	if err != nil {
 		return fmt.Errorf("make a directory for a sandbox worker: %w", err)
@@ -169,17 +183,20 @@ func (p *Pool) probe(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	var failed error
-	for _, p.isolation = range isolations() {
+	for _, p.isolation = range isolations {
 		w, err := p.start(ctx, roleCompile, dir)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
 		w.stop()
-		return p.build(slices.Concat([]string{"process"}, p.isolation.walls(), w.walls))
+		return p.build(slices.Concat(p.outer(), w.walls))
 	}
 	return failed
 }
+
+// outer are the walls that the parent builds.
+func (p *Pool) outer() []string { return append([]string{"process"}, p.isolation.walls()...) }
 
 // build notes which walls stand.
 func (p *Pool) build(standing []string) error {
@@ -229,138 +246,9 @@ func (p *Pool) Close(context.Context) error {
 	if wasClosed {
 		return nil
 	}
-	close(p.spawns)
+	close(p.quit)
 	if p.temporary {
 		return os.RemoveAll(filepath.Dir(p.dir))
 	}
 	return nil
-}
-
-// module finds what is known of a module. The lock is held.
-func (p *Pool) module(digest string) *module {
-	m := p.modules[digest]
-	if m == nil {
-		m = &module{digest: digest}
-		p.modules[digest] = m
-	}
-	p.clock++
-	m.used = p.clock
-	return m
-}
-
-// take gives a worker that has a module loaded.
-func (p *Pool) take(ctx context.Context, digest string) (*process, error) {
-	p.mu.Lock()
-	m := p.module(digest)
-	for len(m.idle) > 0 {
-		w := m.idle[len(m.idle)-1]
-		m.idle = m.idle[:len(m.idle)-1]
-		select {
-		case <-w.ended: // while it was idle
-			p.mu.Unlock()
-			p.end(w)
-			p.mu.Lock()
-			continue
-		default:
-		}
-		p.mu.Unlock()
-		return w, nil
-	}
-	p.workers++
-	p.stats.Started++
-	spare := p.spare()
-	p.mu.Unlock()
-	if spare != nil {
-		p.end(spare)
-	}
-	w, err := p.startFor(ctx, digest)
-	if err != nil {
-		p.mu.Lock()
-		p.workers--
-		p.mu.Unlock()
-	}
-	return w, err
-}
-
-// startFor starts a worker and has it load a module.
-func (p *Pool) startFor(ctx context.Context, digest string) (_ *process, err error) {
-	dir, err := os.Open(p.moduleDir(digest))
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("module %s %w", digest, host.ErrNotPrepared)
-		}
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	w, err := p.start(ctx, roleRun, dir)
-	if err != nil {
-		return nil, err
-	}
-	w.digest = digest
-	m := newMessage(kindLoad)
-	m.string(digest)
-	if err := m.writeTo(w.in); err != nil {
-		return nil, w.failed(err)
-	}
-	f, err := w.expect(ctx, kindLoaded)
-	if err != nil {
-		return nil, err
-	}
-	if err := getError(f); err != nil {
-		w.stop()
-		return nil, err
-	}
-	if rebuilt := f.bool(); rebuilt { // what is kept is of no use: compile it again
-		p.forget(digest)
-	}
-	w.walls = append(w.walls, f.strings()...)
-	return w, nil
-}
-
-// spare takes an idle worker out where there are too many, of the module that was
-// used least recently. The lock is held.
-func (p *Pool) spare() *process {
-	if p.workers <= p.config.Workers {
-		return nil
-	}
-	var oldest *module
-	for _, m := range p.modules {
-		if len(m.idle) > 0 && (oldest == nil || m.used < oldest.used) {
-			oldest = m
-		}
-	}
-	if oldest == nil {
-		return nil
-	}
-	w := oldest.idle[0]
-	oldest.idle = append(oldest.idle[:0], oldest.idle[1:]...)
-	return w
-}
-
-// give takes a worker back.
-func (p *Pool) give(w *process, reusable bool) {
-	w.runs++
-	p.mu.Lock()
-	keep := reusable && w.runs < p.config.MaxRuns && !p.closed
-	var spare *process
-	if keep {
-		m := p.module(w.digest)
-		m.idle = append(m.idle, w)
-		spare = p.spare()
-	}
-	p.mu.Unlock()
-	if !keep {
-		p.end(w)
-	}
-	if spare != nil {
-		p.end(spare)
-	}
-}
-
-// end ends a worker that was counted.
-func (p *Pool) end(w *process) {
-	w.stop()
-	p.mu.Lock()
-	p.workers--
-	p.mu.Unlock()
 }

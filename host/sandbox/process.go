@@ -78,12 +78,17 @@ func (p *Pool) start(ctx context.Context, role string, dir *os.File) (_ *process
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errors.New("it did not start in time"))
 	defer cancel()
-	f, err := w.expect(ctx, kindReady)
-	if err != nil {
-		return nil, fmt.Errorf("start a sandbox worker: %w", err)
+	f, err := w.expect(ctx, kindReady, maxSmall)
+	if err == nil {
+		if w.walls = f.strings(); f.done() != nil {
+			err = w.failed(errFrame)
+		}
 	}
-	w.walls = f.strings()
-	return w, f.done()
+	if err != nil {
+		// No deathError: it is not the doing of a module that has not been loaded.
+		return nil, fmt.Errorf("start a sandbox worker: %s", err.Error())
+	}
+	return w, nil
 }
 
 // environment is all that a worker is told of the outside.
@@ -100,11 +105,18 @@ func (p *Pool) environment(role string, dir *os.File) []string {
 	}, moduleEnvironment(dir)...)
 }
 
-// expect reads a frame, which must be of a kind. Where it does not come the worker is
+// maxSmall bounds a frame of a few words, and maxInspected one with what a module is, in
+// bytes: a worker that lies about a length costs no more.
+const (
+	maxSmall     = 64 << 10
+	maxInspected = 2 << 20
+)
+
+// expect reads a frame, which must be of a kind and not too long. Where it does not come the worker is
 // killed, and the error says what has become of it.
-func (w *process) expect(ctx context.Context, want kind) (*fields, error) {
+func (w *process) expect(ctx context.Context, want kind, most int) (*fields, error) {
 	release := w.killWhenDone(ctx)
-	k, f, err := readFrame(w.out, maxFrame, &w.room)
+	k, f, err := readFrame(w.out, most, &w.room)
 	release()
 	if err == nil && k != want {
 		err = errFrame
@@ -138,6 +150,9 @@ func (w *process) kill(why error) {
 	}
 	w.mu.Unlock()
 	_ = w.cmd.Process.Kill() // it may be gone
+	// A process that it has made, if it found a way to, would hold the pipes open.
+	past := time.Unix(1, 0)
+	_ = errors.Join(w.read.SetReadDeadline(past), w.in.SetWriteDeadline(past))
 }
 
 // failed makes sure that a worker is gone which did not do what it should, and says
@@ -170,7 +185,8 @@ func (w *process) cause(err error) string {
 	why := w.why
 	w.mu.Unlock()
 	switch {
-	case w.said.contains("out of memory"), w.said.contains("cannot allocate memory"):
+	case w.said.contains("out of memory"), w.said.contains("cannot allocate memory"),
+		w.said.contains("pthread_create failed"), w.said.contains("failed to create new OS thread"): // for its stack
 		return "out of memory"
 	case errors.Is(err, errFrame):
 		return "it broke the protocol"
@@ -183,21 +199,27 @@ func (w *process) cause(err error) string {
 	}
 }
 
-// tail keeps the end of what a worker writes to standard error. It is for the
-// operator: it can have paths of the host.
+// tail keeps the beginning, where a runtime says what it died of, and the end of what a
+// worker writes to standard error. It is for the operator: it can have paths of the host.
 type tail struct {
 	mu   sync.Mutex
+	head []byte
 	text []byte
 }
 
-const tailBytes = 8 << 10
+const (
+	headBytes = 2 << 10
+	tailBytes = 8 << 10
+)
 
 // Write implements [io.Writer].
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if over := len(t.text) - 2*tailBytes; over > 0 {
+	first := min(len(p), headBytes-len(t.head))
+	t.head = append(t.head, p[:first]...)
+	t.text = append(t.text, p[first:]...)
+	if over := len(t.text) - tailBytes; over > 0 {
 		t.text = append(t.text[:0], t.text[over:]...)
 	}
 	return len(p), nil
@@ -206,13 +228,13 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) contains(text string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return bytes.Contains(t.text, []byte(text))
+	return bytes.Contains(t.head, []byte(text)) || bytes.Contains(t.text, []byte(text))
 }
 
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(t.text)
+	return string(t.head) + string(t.text)
 }
 
 func closeFiles(files ...io.Closer) error {

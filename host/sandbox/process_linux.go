@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // defaultCommand starts the program that is running, whatever has become of its path,
@@ -17,6 +19,7 @@ type isolation struct {
 	namespaces uintptr
 	user       bool // a namespace of users of its own
 	nobody     bool
+	root       bool // may make its directory the root of its files
 }
 
 const separate = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS
@@ -26,13 +29,19 @@ func isolations() []isolation {
 	root := os.Geteuid() == 0
 	if root {
 		return []isolation{
+			{namespaces: separate, nobody: true, root: true},
+			{namespaces: separate | syscall.CLONE_NEWUSER, user: true, root: true},
 			{namespaces: separate, nobody: true},
-			{namespaces: separate | syscall.CLONE_NEWUSER, user: true},
+			{nobody: true, root: true},
 			{nobody: true},
 			{},
 		}
 	}
-	return []isolation{{namespaces: separate | syscall.CLONE_NEWUSER, user: true}, {}}
+	return []isolation{
+		{namespaces: separate | syscall.CLONE_NEWUSER, user: true, root: true},
+		{namespaces: separate | syscall.CLONE_NEWUSER, user: true},
+		{},
+	}
 }
 
 // walls names what stands.
@@ -61,6 +70,9 @@ func (p *Pool) confine(cmd *exec.Cmd, lifeline, dir *os.File) {
 	}
 	if p.isolation.nobody {
 		attr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	if p.isolation.root {
+		attr.AmbientCaps = []uintptr{unix.CAP_SYS_CHROOT} // of no use once seccomp stands
 	}
 	cmd.SysProcAttr = attr
 }

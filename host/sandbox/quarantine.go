@@ -16,11 +16,14 @@ func (e *QuarantineError) Error() string {
 }
 
 // died notes that a worker of a module has died of it, survived that one has not.
-func (p *Pool) died(digest string) {
+// It is not the module's doing where the attempt was to end.
+func (p *Pool) died(digest string, ofModule bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.Died++
-	p.module(digest).deaths++
+	if ofModule {
+		p.module(digest).deaths++
+	}
 }
 
 func (p *Pool) survived(digest string) {

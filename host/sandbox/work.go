@@ -67,13 +67,17 @@ func (w *work) begin(role string, memory int64) error {
 	watchLifeline()
 	w.stops = watchStops()
 	w.memory.own = memory
+	cache, err := enterModuleDir()
+	if err != nil {
+		return err
+	}
+	// The engine opens what it needs of the system now, while it can.
+	if w.engine, err = host.New(context.Background(), host.Config{CacheDir: cache, IdleInstances: 1}); err != nil {
+		return err
+	}
 	walls := confine(role)
 	if err := w.memory.allow(0); err == nil {
 		walls = append(walls, wallMemory)
-	}
-	var err error
-	if w.engine, err = host.New(context.Background(), host.Config{CacheDir: moduleDir(), IdleInstances: 1}); err != nil {
-		return err
 	}
 	m := newMessage(kindReady)
 	m.uint(uint64(len(walls)))

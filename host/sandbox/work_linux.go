@@ -3,11 +3,14 @@ package sandbox
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/taskhost/taskhost/host"
 )
 
 // The walls of a worker, by the names that people are shown.
@@ -16,13 +19,14 @@ const (
 	wallLimits     = "resource-limits"
 	wallMemory     = "memory-limit"
 	wallSyscalls   = "seccomp"
+	wallFiles      = "filesystem"
 )
 
-// moduleDir is the directory of the worker's module. Its path need not be readable
-// for this user, but what is open is.
-func moduleDir() string { return "/proc/self/fd/" + strconv.Itoa(moduleFD) }
+// enterModuleDir makes the directory of the worker's module the one that it is in. Its
+// path need not be readable for this user, but what is open is.
+func enterModuleDir() (string, error) { return ".", unix.Fchdir(moduleFD) }
 
-func modulePath() string { return moduleDir() + "/" + moduleName }
+func modulePath() string { return moduleName }
 
 // confine gives up what no worker needs, and says which walls stand.
 func confine(role string) []string {
@@ -31,6 +35,12 @@ func confine(role string) []string {
 		walls = append(walls, wallPrivileges)
 	}
 	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
+	closeInherited()
+	// Which files it has is a property of the process, unlike what a thread may do.
+	if unix.Chroot(".") == nil {
+		walls = append(walls, wallFiles)
+	}
+	_ = unix.Close(moduleFD) // through an open directory there is a way out
 	limited := true
 	for limit, most := range map[int]uint64{
 		unix.RLIMIT_CORE:   0,
@@ -42,10 +52,25 @@ func confine(role string) []string {
 	if limited {
 		walls = append(walls, wallLimits)
 	}
-	if role == roleCompile && filter(append(always, compiling...)) {
+	if role == roleCompile && filter(slices.Concat(always, compiling)) {
 		walls = append(walls, wallSyscalls)
 	}
 	return walls
+}
+
+// closeInherited closes what the parent has inherited itself, and passed on unknowingly.
+// What this process has opened is closed on exec; what has come through one cannot be.
+func closeInherited() {
+	files, _ := os.ReadDir("/proc/self/fd")
+	for _, file := range files {
+		fd, err := strconv.Atoi(file.Name())
+		if err != nil || fd <= moduleFD {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
+		}
+	}
 }
 
 // maxFile bounds a file, in bytes: compiled code, or an image, which is a file in
@@ -67,7 +92,10 @@ func filter(allowed []string) bool {
 		Flag:       seccomp.FilterFlagTSync,
 		Policy: seccomp.Policy{
 			DefaultAction: seccomp.ActionErrno,
-			Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionAllow, Names: known(allowed)}},
+			Syscalls: []seccomp.SyscallGroup{
+				{Action: seccomp.ActionAllow, Names: known(allowed), NamesWithCondtions: restricted()},
+				{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: known([]string{"clone3"})},
+			},
 		},
 	}) == nil
 }
@@ -92,6 +120,8 @@ func (m *memoryLimit) allow(guest int64) error {
 	if err := unix.Getrlimit(unix.RLIMIT_DATA, &now); err != nil {
 		return err
 	}
+	// It may raise its own limit, for what a guest may have at most and no further.
+	now.Max = min(now.Max, uint64(m.own+host.MaxMemory))
 	now.Cur = min(most, now.Max)
 	if err := unix.Setrlimit(unix.RLIMIT_DATA, &now); err != nil {
 		return err

@@ -16,7 +16,7 @@ const moduleVar = "TASKHOST_WORKER_MODULE"
 
 var directory = os.Getenv(moduleVar)
 
-func moduleDir() string { return directory }
+func enterModuleDir() (string, error) { return directory, nil }
 
 func modulePath() string { return filepath.Join(directory, moduleName) }
 
