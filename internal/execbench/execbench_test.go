@@ -145,7 +145,7 @@ func TestMistakes(t *testing.T) {
 	temporary(t)
 	for want, config := range map[string]Config{
 		`there is no mode "slow": there are inprocess, fresh, worker, plain-wazero, close-on-done, exec, python-pool`: {Modes: []string{"slow"}},
-		`there is no guest "basic": there are go-raw, go-json, c, rust, assemblyscript, small`:                {Guests: []string{small, "basic"}},
+		`there is no guest "basic": there are go-raw, go-json, c, rust, assemblyscript, small`:                        {Guests: []string{small, "basic"}},
 		"there is no guest \"own\"": {Guests: []string{OwnGuest}},
 		"the duration must be":      {Duration: -1},
 		"parallel must be":          {Parallel: -1},
