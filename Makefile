@@ -50,7 +50,7 @@ lint: $(LINT) ## golangci-lint with the list in .golangci.yaml
 	$(if $(WASM_PKGS),$(WASM) $(LINT) run --disable unused $(WASM_PKGS))
 
 race: cc compilers $(POSTGRES) ## go test -race on every package (TESTFLAGS='-run X -v' is passed on)
-	CGO_ENABLED=1 $(POSTGRES) $(GO) test -race -timeout 10m $(TESTFLAGS) ./...
+	CGO_ENABLED=1 $(POSTGRES) $(GO) test -race -timeout 20m $(TESTFLAGS) ./...
 
 # Checked first, so that the answer comes before minutes of work and is not
 # cgo's. CC may carry arguments: only its first word is looked up.

@@ -49,7 +49,7 @@ type inspector struct {
 var _ modules.Inspector = inspector{}
 
 // compileTimeout bounds how long a pushed module may take to compile.
-const compileTimeout = 60 * time.Second
+const compileTimeout = compileFactor * 60 * time.Second
 
 // Inspect implements [modules.Inspector].
 func (i inspector) Inspect(ctx context.Context, digest string, wasm []byte) (*modules.Inspection, error) {

@@ -42,9 +42,9 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Workers, 16)
-	setDefault(&c.WorkerMemory, memoryFactor*256<<20)
-	setDefault(&c.CompileMemory, memoryFactor*1<<30)
-	setDefault(&c.CompileTimeout, 60*time.Second)
+	setDefault(&c.WorkerMemory, raceFactor*256<<20)
+	setDefault(&c.CompileMemory, raceFactor*1<<30)
+	setDefault(&c.CompileTimeout, raceFactor*60*time.Second)
 	setDefault(&c.MaxRuns, 10_000)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -2,4 +2,4 @@
 
 package sandbox
 
-const memoryFactor = 1
+const raceFactor = 1

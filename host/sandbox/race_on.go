@@ -2,5 +2,6 @@
 
 package sandbox
 
-// memoryFactor is by how much more memory a worker takes that looks for races.
-const memoryFactor = 8
+// raceFactor is by how much more memory a worker takes, and time to compile, that looks
+// for races.
+const raceFactor = 8

@@ -1,0 +1,5 @@
+//go:build !race
+
+package taskhost
+
+const compileFactor = 1
