@@ -72,6 +72,7 @@ func holdDrainFleet(w *world) {
 	w.push(w.open(), "m", guest("a"), guest("b"))
 	stores, nodes := w.fleet(2, byName(map[string]handler{"a": done, "b": g.handle}), done)
 	blocked := w.named(stores[0], "b")
+	w.eventually(func() bool { return w.task(stores[0], blocked).Node != "" }, "for a node to take it")
 	for w.task(stores[0], blocked).Node != nodes[0] { // the other one was faster
 		w.succeeds(stores[0], blocked)
 		blocked = w.named(stores[0], "b")
