@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long anything may take that is to happen at all.
-const patience = 25 * time.Second
+const patience = 100 * time.Second
 
 // world is one test with its database.
 type world struct {
