@@ -61,6 +61,8 @@ type RunnerConfig struct {
 	Fleet Fleet
 	// Commander says what is asked of the node while it runs.
 	Commander Commander
+	// Expirer ends tasks whose time is up while they wait.
+	Expirer Expirer
 	// Schema holds the queue's tables, where the database has schemas.
 	Schema string
 	// Ended is told the ids of tasks that have ended, once that is stored. It

@@ -100,7 +100,7 @@ func holdBatchWhole(w *world) {
 	key := task.EnqueueOptions{IdempotencyKey: "k"}
 	w.enqueue(store, task.Request{Name: "a", Args: []byte("1"), EnqueueOptions: key})
 	_, err = store.EnqueueMany(w.Context(), []task.Request{{Name: "b"}, {Name: "a", Args: []byte("2"), EnqueueOptions: key}, {Name: "b"}})
-	var conflict *task.ConflictError
+	var conflict *task.KeyConflictError
 	require.ErrorAs(w, err, &conflict)
 	require.EqualValues(w, 4, w.tasks())
 	require.EqualValues(w, 4, w.tickets())
@@ -155,7 +155,7 @@ func holdNeighbours(w *world) {
 	seen := map[task.ID]bool{first: true}
 	for i, err := range errs {
 		if i%3 == 0 {
-			var conflict *task.ConflictError
+			var conflict *task.KeyConflictError
 			require.ErrorAs(w, err, &conflict)
 			continue
 		}
