@@ -98,15 +98,35 @@ func (r *Row) enqueued(id task.ID) task.Enqueued {
 
 // EnqueueMany stores all requests in one transaction, or none.
 func (e *Enqueuer) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
+	_, ids, err := e.insertMany(ctx, requests)
+	return ids, err
+}
+
+// SubmitMany is [Enqueuer.EnqueueMany], and says of each whether the task was there
+// already.
+func (e *Enqueuer) SubmitMany(ctx context.Context, requests []task.Request) ([]task.Enqueued, error) {
+	rows, ids, err := e.insertMany(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	stored := make([]task.Enqueued, len(ids))
+	for i, id := range ids {
+		stored[i] = rows[i].enqueued(id)
+	}
+	return stored, nil
+}
+
+func (e *Enqueuer) insertMany(ctx context.Context, requests []task.Request) ([]*Row, []task.ID, error) {
 	rows := make([]*Row, len(requests))
 	for i, request := range requests {
 		row, err := e.Prepare(ctx, request, e.db)
 		if err != nil {
-			return nil, fmt.Errorf("request %d: %w", i, err)
+			return nil, nil, fmt.Errorf("request %d: %w", i, err)
 		}
 		rows[i] = row
 	}
-	return e.db.Insert(ctx, rows)
+	ids, err := e.db.Insert(ctx, rows)
+	return rows, ids, err
 }
 
 // Wait returns when no shared transaction is under way, or when ctx ends.
@@ -193,6 +213,11 @@ func (d *definition) checkArgs(args []byte, argsType string) ([]byte, string, er
 	}
 	if len(args) == 0 && d.schema != nil {
 		args = []byte("{}")
+		if problems := d.schema.Check(args); len(problems) > 0 {
+			problems[0].Problem = "there are none, which stands for {}: " + problems[0].Problem
+			return nil, "", &task.ArgumentError{Name: d.Name, Problems: problems}
+		}
+		return args, argsType, nil
 	}
 	if len(args) == 0 {
 		return args, argsType, nil
