@@ -194,6 +194,7 @@ type End struct {
 	SealedFailure []byte
 	SealedAttempt []byte
 
+	queue  string // of the task's executor, where a retry is to be waited for
 	sealed bool
 	tries  int // how often storing it has failed
 }

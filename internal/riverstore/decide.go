@@ -47,7 +47,7 @@ func decide(claim *Claim, outcome task.Outcome, stopped error) *End {
 		end.Status, end.Outcome = task.Failed, task.Failed
 	default:
 		end.Status, end.Outcome = task.Pending, task.Failed
-		end.Wait = claim.Retry.wait(t.ID, t.Attempt)
+		end.Wait, end.queue = claim.Retry.wait(t.ID, t.Attempt), claim.Ticket.Queue
 		if left, expires := claim.left(); expires && end.Wait >= left {
 			end.Status, end.Wait = task.Failed, 0
 			end.Failure.Message += " (not tried again: the task would have expired by then)"
