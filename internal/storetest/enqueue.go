@@ -17,7 +17,7 @@ var enqueueProperties = []property{
 	{name: "a bad request is refused and stores nothing", hold: holdRequestsChecked},
 	{name: "an unknown name comes with suggestions", hold: holdSuggestions},
 	{name: "a batch is stored whole or not at all", hold: holdBatchWhole},
-	{name: "a batch of 5000", hold: holdLargeBatch},
+	{name: "a batch of 12,000", hold: holdLargeBatch},
 	{name: "a bad request does not fail its neighbours", hold: holdNeighbours},
 	{name: "a caller that has gone", hold: holdCallerGone},
 	{name: "tasks that are not there", hold: holdNotFound},
@@ -107,7 +107,7 @@ func holdBatchWhole(w *world) {
 }
 
 func holdLargeBatch(w *world) {
-	const size = 5000
+	const size = 12_000
 	store := w.open()
 	w.push(store, "m", guest("one"))
 	requests := make([]task.Request, size)
@@ -119,7 +119,7 @@ func holdLargeBatch(w *world) {
 	require.Len(w, ids, size)
 	require.EqualValues(w, size, w.tasks())
 	require.EqualValues(w, size, w.tickets())
-	for _, i := range []int{0, 1, 999, 1000, 4999} {
+	for _, i := range []int{0, 1, 999, 1000, 4999, 5000, size - 1} {
 		require.Equal(w, map[string]string{"i": fmt.Sprint(i)}, w.task(store, ids[i]).Tags)
 	}
 	// The queue has them in the batch's order.

@@ -44,6 +44,10 @@ func holdOneOfHundred(w *world) {
 		require.Equal(w, ids[0], id)
 	}
 	w.succeeds(stores[1], ids[0])
+	for _, store := range stores {
+		require.NoError(w, store.Close())
+	}
+	require.Equal(w, ids[0], w.enqueue(w.open(), keyed("once", "k", `{}`)), "after a restart")
 	require.EqualValues(w, 1, w.tasks())
 	require.Zero(w, w.tickets())
 }
