@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskhost/taskhost/internal/seal"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -224,4 +225,25 @@ func holdLargeUniqueBatch(w *world) {
 		require.Equal(w, ids[i], task.ID(id), "place %d", i)
 	}
 	require.NoError(w, rows.Err())
+}
+
+// A hash of arguments that was made in clear tells them to whoever can guess them.
+func holdUniqueTakesKey(w *world) {
+	clear := w.with()
+	w.push(clear, "m", guest("a"))
+	one, two := w.enqueue(clear, unique("a", task.UniqueArgs, "1")), w.enqueue(clear, unique("a", task.UniqueArgs, "2"))
+	name := w.enqueue(clear, unique("a", task.UniqueName, "1"))
+	plain := w.text("SELECT unique_key FROM task WHERE id = $1", w.ID(one))
+	require.NoError(w, clear.Close())
+
+	store := w.with(seal.NewKey())
+	again := w.submit(store, unique("a", task.UniqueArgs, "2"), false) // it cannot be told from another before
+	_, err := store.Reencrypt(w.Context(), nil)
+	require.NoError(w, err)
+	require.NotEqual(w, plain, w.text("SELECT unique_key FROM task WHERE id = $1", w.ID(one)))
+	require.Empty(w, w.text("SELECT coalesce(unique_key, '') FROM task WHERE id = $1", w.ID(two)), "there are two, and the later one has the place")
+	require.Equal(w, one, w.submit(store, unique("a", task.UniqueArgs, " 1"), true))
+	require.Equal(w, again, w.submit(store, unique("a", task.UniqueArgs, "2"), true))
+	require.Equal(w, name, w.submit(store, unique("a", task.UniqueName, "3"), true))
+	require.EqualValues(w, 4, w.tasks())
 }
