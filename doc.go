@@ -9,6 +9,9 @@
 // Most programs call [New], [Register], [Host.Start], [Host.Enqueue] and
 // [Host.Stop]; a server calls [Host.Run] in place of the last two.
 //
+// An HTTP handler that is wrapped in [Host.Middleware] can leave work to tasks that
+// are enqueued when it has returned: see [Background].
+//
 // # Where to go next
 //
 //   - What a task is, its states, options and errors: package task.

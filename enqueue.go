@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,7 +16,8 @@ import (
 )
 
 // Enqueue stores a task of the definition with that name, and returns its id
-// once it is durable. args are encoded as JSON; nil stands for none. Where ctx
+// once it is durable. Called with the context of a Go function's task, it makes that
+// the new one's parent. args are encoded as JSON; nil stands for none. Where ctx
 // ends first, the task may or may not have been stored: repeat the call with an
 // idempotency key to find out.
 //
@@ -31,14 +33,22 @@ func (h *Host) Enqueue(ctx context.Context, name string, args any, options Enque
 
 // EnqueueRequest is [Host.Enqueue] for arguments that are bytes already.
 func (h *Host) EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error) {
+	stored, err := h.Submit(ctx, request)
+	return stored.ID, err
+}
+
+// Submit is [Host.EnqueueRequest], and says whether the task was there already: for
+// its idempotency key, or as the one that its Unique allows.
+func (h *Host) Submit(ctx context.Context, request task.Request) (task.Enqueued, error) {
 	if err := h.admit(ctx, &request); err != nil {
-		return task.ID{}, err
+		return task.Enqueued{}, err
 	}
-	return h.store.Enqueue(ctx, request)
+	return h.store.Submit(ctx, request)
 }
 
 // admit readies the host for a request that it takes.
 func (h *Host) admit(ctx context.Context, request *task.Request) error {
+	ofParent(ctx, request)
 	if err := h.checkTimeout(request); err != nil {
 		return err
 	}
@@ -57,9 +67,32 @@ func (h *Host) checkTimeout(request *task.Request) error {
 	return nil
 }
 
-// EnqueueMany stores all requests in one transaction, or none.
+// ofParent names the task whose Go function enqueues another.
+func ofParent(ctx context.Context, request *task.Request) {
+	if parent, ok := Current(ctx); ok && request.Source == "" {
+		request.Source, request.Parent = task.Child, parent.ID
+	}
+}
+
+// EnqueueMany stores all requests in one transaction, or none, and returns their ids
+// in order.
 func (h *Host) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
+	stored, err := h.SubmitMany(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]task.ID, len(stored))
+	for i, one := range stored {
+		ids[i] = one.ID
+	}
+	return ids, nil
+}
+
+// SubmitMany is [Host.EnqueueMany], and says of each whether it was there already.
+func (h *Host) SubmitMany(ctx context.Context, requests []task.Request) ([]task.Enqueued, error) {
+	requests = slices.Clone(requests)
 	for i := range requests {
+		ofParent(ctx, &requests[i])
 		if err := h.checkTimeout(&requests[i]); err != nil {
 			return nil, fmt.Errorf("request %d: %w", i, err)
 		}
@@ -67,7 +100,7 @@ func (h *Host) EnqueueMany(ctx context.Context, requests []task.Request) ([]task
 	if err := h.ready(ctx); err != nil {
 		return nil, err
 	}
-	return h.store.EnqueueMany(ctx, requests)
+	return h.store.SubmitMany(ctx, requests)
 }
 
 // EnqueueTx is [Host.Enqueue] in a transaction of the caller's, on the Postgres

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -150,9 +151,18 @@ func TestAResultThatIsNoJSON(t *testing.T) {
 	require.Equal(t, 1, got.Attempt)
 }
 
+// odd is a type whose schema says nothing of what it can be read from.
+type odd int
+
+func (n *odd) UnmarshalJSON(text []byte) error {
+	even, err := strconv.Atoi(string(text))
+	*n = odd(even + 1)
+	return err
+}
+
 func TestArgumentsThatDoNotFit(t *testing.T) {
 	h := newHost(t, taskhost.Config{})
-	register(t, h, "count", func(_ context.Context, n int) (int, error) { return n, nil }, task.Options{Retries: 3})
+	register(t, h, "count", func(_ context.Context, n odd) (odd, error) { return n, nil }, task.Options{Retries: 3})
 	start(t, h)
 	got := await(t, h, enqueue(t, h, "count", "many"))
 	require.Equal(t, task.Failed, got.Status)

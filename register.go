@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 
+	"github.com/taskhost/taskhost/internal/argschema"
+	"github.com/taskhost/taskhost/internal/gojson"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -24,15 +27,18 @@ type Function[In, Out any] struct {
 	name string
 }
 
-// Register makes a Go function a task. In and Out are encoded as JSON. It must
+// Register makes a Go function a task. In and Out are encoded as JSON. Arguments that
+// do not fit into an In are refused when they are enqueued: as a guest's are, by a
+// JSON Schema that is derived from the type (package guest-sdk has the rules, and the
+// tag schema), but for nil slices and maps, which may be null or left out. It must
 // be called before [Host.Start]. The function's context ends at the attempt's
 // timeout, when the task is cancelled and when the host stops: it should then
 // return. [Current] and [Log] tell it about its task. An error that it returns,
 // or a panic, fails the attempt, which is tried again as the options say unless
 // the error is [task.Permanent].
 //
-// It returns an error for a name or options that are not allowed, and for a
-// name that is registered already.
+// It returns an error for a name or options that are not allowed, for an In that JSON
+// cannot be read into, and for a name that is registered already.
 func Register[In, Out any](h *Host, name string, fn func(ctx context.Context, in In) (Out, error), options task.Options) (*Function[In, Out], error) {
 	if err := task.ValidateName(name); err != nil {
 		return nil, fmt.Errorf("taskhost: register: %w", err)
@@ -44,8 +50,15 @@ func Register[In, Out any](h *Host, name string, fn func(ctx context.Context, in
 	if options.Executor == task.Wasm {
 		return nil, fmt.Errorf("taskhost: register %s: a Go function runs on executor async or thread, not on wasm", name)
 	}
+	args, err := gojson.Schema(reflect.TypeFor[In](), gojson.NilAccepted)
+	if err == nil && args != nil {
+		_, err = argschema.Compile(args)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("taskhost: register %s: its argument: %w", name, err)
+	}
 	err = h.register(&function{
-		definition: task.Definition{Name: name, Executor: options.Executor, Options: options},
+		definition: task.Definition{Name: name, Executor: options.Executor, Options: options, Args: args},
 		call: func(ctx context.Context, args []byte) ([]byte, error) {
 			var in In
 			if len(args) > 0 {

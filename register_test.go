@@ -2,6 +2,7 @@ package taskhost_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"strings"
@@ -61,7 +62,10 @@ func TestRegisterDeclaresADefinition(t *testing.T) {
 	start(t, h)
 	definitions, err := h.Definitions(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []task.Definition{{Name: "greet", Executor: task.Thread, Options: options.WithDefaults()}}, definitions)
+	require.Equal(t, []task.Definition{{
+		Name: "greet", Executor: task.Thread, Options: options.WithDefaults(),
+		Args: json.RawMessage(`{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"string"}`),
+	}}, definitions)
 
 	got := await(t, h, enqueue(t, h, "greet", "you"))
 	require.Equal(t, 3, got.MaxAttempts)
@@ -112,7 +116,11 @@ func TestTypedRoundTrip(t *testing.T) {
 
 func TestFunctionsWithoutArguments(t *testing.T) {
 	h := newHost(t, taskhost.Config{})
-	count := register(t, h, "count", func(_ context.Context, in struct{ N int }) (int, error) { return in.N, nil }, task.Options{})
+	type in struct {
+		N int `json:"n,omitempty"`
+	}
+	count := register(t, h, "count", func(_ context.Context, in in) (int, error) { return in.N, nil }, task.Options{})
+	register(t, h, "needs", func(_ context.Context, n int) (int, error) { return n, nil }, task.Options{})
 	register(t, h, "nothing", func(context.Context, any) (any, error) { return nil, nil }, task.Options{})
 	start(t, h)
 
@@ -121,6 +129,8 @@ func TestFunctionsWithoutArguments(t *testing.T) {
 	n, err := count.Result(t.Context(), id)
 	require.NoError(t, err)
 	require.Zero(t, n, "none stands for the zero value")
+	_, err = h.Enqueue(t.Context(), "needs", nil, taskhost.EnqueueOptions{})
+	require.EqualError(t, err, "arguments of needs are not valid: there are none, which stands for {}: got object, want integer")
 
 	id = enqueue(t, h, "nothing", nil)
 	require.Equal(t, task.Success, await(t, h, id).Status)
@@ -191,8 +201,35 @@ func TestEnqueueRefuses(t *testing.T) {
 	_, err = h.EnqueueRequest(t.Context(), task.Request{Name: "greet", Args: []byte(`{`)})
 	require.ErrorAs(t, err, &argument)
 
-	_, err = h.EnqueueMany(t.Context(), []task.Request{{Name: "greet"}, {Name: "greet", EnqueueOptions: taskhost.EnqueueOptions{Priority: -1}}})
+	_, err = h.EnqueueMany(t.Context(), []task.Request{{Name: "greet", Args: []byte(`"you"`)}, {Name: "greet", EnqueueOptions: taskhost.EnqueueOptions{Priority: -1}}})
 	require.ErrorContains(t, err, "request 1: priority ")
+}
+
+// TestArgumentsAreCheckedAgainstTheType: what does not fit is refused, and nothing is
+// stored.
+func TestArgumentsAreCheckedAgainstTheType(t *testing.T) {
+	h := newHost(t, taskhost.Config{})
+	type resize struct {
+		Width int      `json:"width" schema:"minimum=16"`
+		Tags  []string `json:"tags"`
+		Extra map[string]int
+	}
+	f := register(t, h, "resize", func(_ context.Context, in resize) (int, error) { return in.Width, nil }, task.Options{})
+	start(t, h)
+	id, err := f.Enqueue(t.Context(), resize{Width: 16}, taskhost.EnqueueOptions{Priority: 1})
+	require.NoError(t, err, "nil slices and maps are what Go writes as null")
+	require.Equal(t, task.Success, await(t, h, id).Status)
+	for args, place := range map[string]string{
+		`{"width":15}`: "/width", `{"width":"16"}`: "/width", `{"width":16,"tags":[1]}`: "/tags/0", `{"width":16,"height":9}`: "", `{}`: "", `[]`: "",
+	} {
+		_, err := h.EnqueueMany(t.Context(), []task.Request{{Name: "resize", Args: []byte(`{"width":20}`)}, {Name: "resize", Args: []byte(args)}})
+		var argument *task.ArgumentError
+		require.ErrorAs(t, err, &argument, args)
+		require.Equal(t, place, argument.Problems[0].Path, args)
+	}
+
+	_, err = taskhost.Register(newHost(t, taskhost.Config{}), "no", func(context.Context, chan int) (int, error) { return 0, nil }, task.Options{})
+	require.EqualError(t, err, "taskhost: register no: its argument: JSON cannot be read into type chan int")
 }
 
 func TestEnqueueManyAndIdempotency(t *testing.T) {
@@ -200,7 +237,7 @@ func TestEnqueueManyAndIdempotency(t *testing.T) {
 	register(t, h, "greet", hello, task.Options{})
 	start(t, h)
 	once := task.Request{Name: "greet", Args: []byte(`"you"`), EnqueueOptions: taskhost.EnqueueOptions{IdempotencyKey: "key"}}
-	ids, err := h.EnqueueMany(t.Context(), []task.Request{once, {Name: "greet"}, once})
+	ids, err := h.EnqueueMany(t.Context(), []task.Request{once, {Name: "greet", Args: []byte(`"you"`)}, once})
 	require.NoError(t, err)
 	require.Len(t, ids, 3)
 	require.Equal(t, ids[0], ids[2])
@@ -211,4 +248,59 @@ func TestEnqueueManyAndIdempotency(t *testing.T) {
 	again, err := h.EnqueueRequest(t.Context(), once)
 	require.NoError(t, err)
 	require.Equal(t, ids[0], again)
+}
+
+// TestTasksOfTasks: what a Go function enqueues with its context names its task.
+func TestTasksOfTasks(t *testing.T) {
+	h := newHost(t, taskhost.Config{})
+	greet := register(t, h, "greet", hello, task.Options{})
+	type children struct{ One, Two, Three, Detached, Scheduled task.ID }
+	parent := register(t, h, "parent", func(ctx context.Context, _ any) (ids children, err error) {
+		if ids.One, err = greet.Enqueue(ctx, "one", taskhost.EnqueueOptions{}); err != nil {
+			return ids, err
+		}
+		many, err := h.EnqueueMany(ctx, []task.Request{{Name: "greet", Args: []byte(`"two"`)}, {Name: "greet", Args: []byte(`"three"`)}})
+		if err != nil {
+			return ids, err
+		}
+		ids.Two, ids.Three = many[0], many[1]
+		if ids.Detached, err = greet.Enqueue(t.Context(), "detached", taskhost.EnqueueOptions{}); err != nil {
+			return ids, err
+		}
+		ids.Scheduled, err = h.EnqueueRequest(ctx, task.Request{Name: "greet", Args: []byte(`"four"`), Source: task.Scheduled})
+		return ids, err
+	}, task.Options{})
+	start(t, h)
+	id := enqueue(t, h, "parent", nil)
+	require.Equal(t, task.Success, await(t, h, id).Status)
+	ids, err := parent.Result(t.Context(), id)
+	require.NoError(t, err)
+	for _, child := range []task.ID{ids.One, ids.Two, ids.Three} {
+		got := await(t, h, child)
+		require.Equal(t, task.Child, got.Source)
+		require.Equal(t, &id, got.Parent)
+	}
+	require.Nil(t, await(t, h, ids.Detached).Parent)
+	require.Equal(t, task.Manual, get(t, h, ids.Detached).Source)
+	require.Equal(t, task.Scheduled, await(t, h, ids.Scheduled).Source)
+	require.Nil(t, get(t, h, ids.Scheduled).Parent)
+	require.Nil(t, get(t, h, id).Parent)
+}
+
+func TestSubmit(t *testing.T) {
+	h := newHost(t, taskhost.Config{})
+	register(t, h, "greet", hello, task.Options{Unique: task.UniqueArgs})
+	request := task.Request{Name: "greet", Args: []byte(`"you"`), EnqueueOptions: taskhost.EnqueueOptions{Delay: time.Hour}}
+	first, err := h.Submit(t.Context(), request)
+	require.NoError(t, err)
+	require.False(t, first.Duplicate)
+	again, err := h.Submit(t.Context(), request)
+	require.NoError(t, err)
+	require.Equal(t, task.Enqueued{ID: first.ID, Duplicate: true}, again)
+	other := request
+	other.Args = []byte(`"me"`)
+	many, err := h.SubmitMany(t.Context(), []task.Request{other, request, other})
+	require.NoError(t, err)
+	require.Equal(t, []bool{false, true, true}, []bool{many[0].Duplicate, many[1].Duplicate, many[2].Duplicate})
+	require.Equal(t, many[0].ID, many[2].ID)
 }

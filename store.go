@@ -44,8 +44,11 @@ type runner interface {
 
 type enqueuer interface {
 	DeclareFunctions(ctx context.Context, functions []task.Definition) error
-	Enqueue(ctx context.Context, request task.Request) (task.ID, error)
-	EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error)
+	Submit(ctx context.Context, request task.Request) (task.Enqueued, error)
+	SubmitMany(ctx context.Context, requests []task.Request) ([]task.Enqueued, error)
+	// Prepare checks a request and gives it an id; Insert stores what was prepared.
+	Prepare(ctx context.Context, request task.Request, db riverstore.Definitions) (*riverstore.Row, error)
+	riverstore.Inserter
 }
 
 type reader interface {

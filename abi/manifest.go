@@ -31,19 +31,25 @@ type Definition struct {
 
 // Options of a definition, with the meanings of task.Options.
 type Options struct {
-	Retries            int     `json:"retries,omitempty"`
-	DelayMS            int64   `json:"delay_ms,omitempty"`
-	Backoff            float64 `json:"backoff,omitempty"`
-	MaxDelayMS         int64   `json:"max_delay_ms,omitempty"`
-	Priority           int     `json:"priority,omitempty"`
-	TimeoutMS          int64   `json:"timeout_ms,omitempty"`
-	RequeueOnInterrupt bool    `json:"requeue_on_interrupt,omitempty"`
-	MemoryBytes        int64   `json:"memory_bytes,omitempty"`
-	Fuel               int64   `json:"fuel,omitempty"`
-	Depth              int     `json:"depth,omitempty"`
-	ResultBytes        int64   `json:"result_bytes,omitempty"`
-	LogBytes           int64   `json:"log_bytes,omitempty"`
-	ArgsBytes          int64   `json:"args_bytes,omitempty"`
+	Retries        int     `json:"retries,omitempty"`
+	DelayMS        int64   `json:"delay_ms,omitempty"`
+	Backoff        float64 `json:"backoff,omitempty"`
+	MaxDelayMS     int64   `json:"max_delay_ms,omitempty"`
+	Jitter         float64 `json:"jitter,omitempty"`
+	Priority       int     `json:"priority,omitempty"`
+	TimeoutMS      int64   `json:"timeout_ms,omitempty"`
+	ExpiresAfterMS int64   `json:"expires_after_ms,omitempty"`
+	// Unique is UniqueNone, UniqueName or UniqueArgs.
+	Unique             string `json:"unique,omitempty"`
+	IdempotencyTTLMS   int64  `json:"idempotency_ttl_ms,omitempty"`
+	Eager              bool   `json:"eager,omitempty"`
+	RequeueOnInterrupt bool   `json:"requeue_on_interrupt,omitempty"`
+	MemoryBytes        int64  `json:"memory_bytes,omitempty"`
+	Fuel               int64  `json:"fuel,omitempty"`
+	Depth              int    `json:"depth,omitempty"`
+	ResultBytes        int64  `json:"result_bytes,omitempty"`
+	LogBytes           int64  `json:"log_bytes,omitempty"`
+	ArgsBytes          int64  `json:"args_bytes,omitempty"`
 	// Reset is ResetPooled or ResetFresh.
 	Reset string `json:"reset,omitempty"`
 }
@@ -55,6 +61,17 @@ const (
 	ResetPooled = "pooled"
 	// ResetFresh has each attempt run in a new instance.
 	ResetFresh = "fresh"
+)
+
+// What [Options.Unique] may be.
+const (
+	// UniqueNone lets any number of tasks be enqueued. It is the default.
+	UniqueNone = "none"
+	// UniqueName has an enqueue answered with the earlier task while one of the
+	// definition is pending or running.
+	UniqueName = "name"
+	// UniqueArgs is UniqueName for tasks with the same arguments.
+	UniqueArgs = "args"
 )
 
 // JSON is text that is JSON already. It is json.RawMessage, written again so

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/internal/gojson"
 )
 
 // docs/abi.md is what other languages are built from, so what it lists is held
@@ -61,7 +62,7 @@ func TestDocumentedManifest(t *testing.T) {
 	}
 	for _, of := range []reflect.Type{reflect.TypeFor[abi.Manifest](), reflect.TypeFor[abi.Definition](), reflect.TypeFor[abi.Options]()} {
 		for i := range of.NumField() {
-			name, _, _ := jsonTag(of.Field(i))
+			name, _, _ := gojson.Tag(of.Field(i))
 			declared = append(declared, name)
 		}
 	}

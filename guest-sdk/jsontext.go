@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/taskhost/taskhost/internal/gojson"
 )
 
 // The functions below append JSON. They serve the manifest, schemas and log
@@ -17,47 +18,9 @@ import (
 // maxDepth bounds how deep a log field is written, since it may hold itself.
 const maxDepth = 16
 
-const hexDigits = "0123456789abcdef"
+func appendString(b []byte, s string) []byte { return gojson.AppendString(b, s) }
 
-// appendString appends s as a JSON string. What is not UTF-8 in it becomes
-// U+FFFD.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	for i := 0; i < len(s); {
-		if c := s[i]; c < utf8.RuneSelf {
-			b = appendASCII(b, c)
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		b = utf8.AppendRune(b, r)
-		i += size
-	}
-	return append(b, '"')
-}
-
-func appendASCII(b []byte, c byte) []byte {
-	switch {
-	case c == '"' || c == '\\':
-		return append(b, '\\', c)
-	case c == '\n':
-		return append(b, '\\', 'n')
-	case c == '\t':
-		return append(b, '\\', 't')
-	case c < 0x20 || c == 0x7f:
-		return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-	}
-	return append(b, c)
-}
-
-// appendKey appends a member's key and colon, after a comma unless it is the
-// first of its object.
-func appendKey(b []byte, key string) []byte {
-	if n := len(b); n > 0 && b[n-1] != '{' {
-		b = append(b, ',')
-	}
-	return append(appendString(b, key), ':')
-}
+func appendKey(b []byte, key string) []byte { return gojson.AppendKey(b, key) }
 
 // appendFloat appends a number, or as a string what JSON has no number for.
 func appendFloat(b []byte, f float64) []byte {
@@ -208,7 +171,7 @@ func appendStruct(b []byte, v reflect.Value, depth int) []byte {
 	b = append(b, '{')
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		name, _, ignored := jsonTag(field)
+		name, _, ignored := gojson.Tag(field)
 		if ignored || !field.IsExported() {
 			continue
 		}

@@ -50,8 +50,19 @@ func appendOptions(b []byte, o abi.Options) []byte {
 		b = appendFloat(appendKey(b, "backoff"), o.Backoff)
 	}
 	b = appendNumber(b, "max_delay_ms", o.MaxDelayMS)
+	if o.Jitter != 0 {
+		b = appendFloat(appendKey(b, "jitter"), o.Jitter)
+	}
 	b = appendNumber(b, "priority", int64(o.Priority))
 	b = appendNumber(b, "timeout_ms", o.TimeoutMS)
+	b = appendNumber(b, "expires_after_ms", o.ExpiresAfterMS)
+	if o.Unique != "" {
+		b = appendString(appendKey(b, "unique"), o.Unique)
+	}
+	b = appendNumber(b, "idempotency_ttl_ms", o.IdempotencyTTLMS)
+	if o.Eager {
+		b = append(appendKey(b, "eager"), "true"...)
+	}
 	if o.RequeueOnInterrupt {
 		b = append(appendKey(b, "requeue_on_interrupt"), "true"...)
 	}

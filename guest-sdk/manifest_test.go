@@ -34,6 +34,7 @@ func TestManifestIsWhatEncodingJSONWrites(t *testing.T) {
 			Retries: 1000, Delay: time.Second, Backoff: 2.25, MaxDelay: time.Hour, Priority: 10,
 			Timeout: time.Minute, RequeueOnInterrupt: true, MemoryBytes: 1 << 40,
 			Fuel: 1 << 50, Depth: 100, ResultBytes: 2048, LogBytes: 4096, ArgsBytes: 8192, Reset: Fresh,
+			Jitter: 0.125, ExpiresAfter: time.Hour, Unique: UniqueName, IdempotencyTTL: 24 * time.Hour, Eager: true,
 		}.atBoundary()}},
 	}
 	want := abi.Manifest{SDK: sdkName}
@@ -53,6 +54,7 @@ func TestManifestLeavesNoFieldOut(t *testing.T) {
 	d := abi.Definition{Name: "n", Description: "d", Args: abi.JSON("true"), Options: abi.Options{
 		Retries: 1, DelayMS: 2, Backoff: 3, MaxDelayMS: 4, Priority: 5, TimeoutMS: 6, RequeueOnInterrupt: true, MemoryBytes: 7,
 		Fuel: 8, Depth: 9, ResultBytes: 10, LogBytes: 11, ArgsBytes: 12, Reset: "fresh",
+		Jitter: 0.5, ExpiresAfterMS: 13, Unique: "args", IdempotencyTTLMS: 14, Eager: true,
 	}}
 	canonical, err := json.Marshal(abi.Manifest{SDK: sdkName, Definitions: []abi.Definition{d}})
 	require.NoError(t, err)

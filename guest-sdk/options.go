@@ -31,12 +31,29 @@ type Options struct {
 	// MaxDelay bounds the wait before a retry. Defaults to 30 days, which is
 	// also the most.
 	MaxDelay time.Duration
+	// Jitter makes each wait before a retry shorter by up to this part of it, so that
+	// tasks which failed together do not come back together. From 0, the default,
+	// which leaves waits exact, to 1.
+	Jitter float64
 	// Priority is from 1 (lowest) to 10 (highest). Defaults to 5. A caller
 	// may say otherwise.
 	Priority int
 	// Timeout bounds one attempt. Defaults to a minute, from a millisecond to
 	// an hour. A caller may say otherwise.
 	Timeout time.Duration
+	// ExpiresAfter bounds the task as a whole, from when it is first due: past that
+	// nothing of it starts or goes on, and it fails. Defaults to no bound, at most 366
+	// days. A caller may say otherwise.
+	ExpiresAfter time.Duration
+	// Unique answers an enqueue with the earlier task while such a one is pending or
+	// running. Defaults to [NotUnique]. A caller may say otherwise.
+	Unique Unique
+	// IdempotencyTTL is how long a caller's idempotency key holds at least, where its
+	// task is deleted sooner. Defaults to as long as the task is kept, at most 366 days.
+	IdempotencyTTL time.Duration
+	// Eager has a task enqueued at once that a Go program adds during an HTTP request,
+	// and not when the request's handler has returned.
+	Eager bool
 	// RequeueOnInterrupt runs the task again, from the start, when its node
 	// stopped or died under it. Leave it false for work that must not be
 	// begun twice: the task then ends as interrupted.
@@ -63,6 +80,20 @@ type Options struct {
 	Reset Reset
 }
 
+// Unique says which earlier tasks keep another from being enqueued, while they are
+// pending or running.
+type Unique string
+
+// The values of [Options.Unique].
+const (
+	// NotUnique lets any number of tasks be.
+	NotUnique Unique = abi.UniqueNone
+	// UniqueName allows one task of the definition.
+	UniqueName Unique = abi.UniqueName
+	// UniqueArgs allows one task of the definition with the same arguments.
+	UniqueArgs Unique = abi.UniqueArgs
+)
+
 // Reset says which instance of the module an attempt runs in. Either is in the
 // state in which the module was deployed.
 type Reset string
@@ -86,6 +117,14 @@ func (o Options) problem() string {
 		return "Options.Backoff must be from 1 to 1000"
 	case o.MaxDelay < 0:
 		return "Options.MaxDelay must not be negative"
+	case o.Jitter != 0 && !(o.Jitter >= 0 && o.Jitter <= 1):
+		return "Options.Jitter must be from 0 to 1"
+	case o.ExpiresAfter < 0:
+		return "Options.ExpiresAfter must not be negative"
+	case o.Unique != "" && o.Unique != NotUnique && o.Unique != UniqueName && o.Unique != UniqueArgs:
+		return "Options.Unique must be NotUnique, UniqueName or UniqueArgs"
+	case o.IdempotencyTTL < 0:
+		return "Options.IdempotencyTTL must not be negative"
 	case o.Priority < 0 || o.Priority > 10:
 		return "Options.Priority must be from 1 (lowest) to 10 (highest)"
 	case o.Timeout < 0:
@@ -115,8 +154,13 @@ func (o Options) atBoundary() abi.Options {
 		DelayMS:            milliseconds(o.Delay),
 		Backoff:            o.Backoff,
 		MaxDelayMS:         milliseconds(o.MaxDelay),
+		Jitter:             o.Jitter,
 		Priority:           o.Priority,
 		TimeoutMS:          milliseconds(o.Timeout),
+		ExpiresAfterMS:     milliseconds(o.ExpiresAfter),
+		Unique:             string(o.Unique),
+		IdempotencyTTLMS:   milliseconds(o.IdempotencyTTL),
+		Eager:              o.Eager,
 		RequeueOnInterrupt: o.RequeueOnInterrupt,
 		MemoryBytes:        o.MemoryBytes,
 		Fuel:               o.Fuel,

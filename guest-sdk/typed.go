@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/taskhost/taskhost/abi"
+	"github.com/taskhost/taskhost/internal/gojson"
 )
 
 // Handle registers fn as the definition called name, with JSON on both sides:
@@ -48,7 +49,7 @@ func Handle[In, Out any](name string, fn func(ctx Context, in In) (Out, error), 
 	args := abi.JSON(options.Args)
 	if len(args) == 0 {
 		var err error
-		if args, err = schemaOf(reflect.TypeFor[In]()); err != nil {
+		if args, err = gojson.Schema(reflect.TypeFor[In](), gojson.NilRefused); err != nil {
 			misuse("Handle", name, err.Error())
 		}
 	}

@@ -18,7 +18,9 @@ import (
 type Tasks interface {
 	TaskReader
 	TaskControl
-	EnqueueRequest(ctx context.Context, request task.Request) (task.ID, error)
+	Submit(ctx context.Context, request task.Request) (task.Enqueued, error)
+	// SubmitMany stores all requests or none.
+	SubmitMany(ctx context.Context, requests []task.Request) ([]task.Enqueued, error)
 	Definitions(ctx context.Context) ([]task.Definition, error)
 }
 

@@ -17,8 +17,13 @@ type optionsDocument struct {
 	Delay              string  `json:"delay" example:"1m30s" doc:"The wait before the first retry."`
 	Backoff            float64 `json:"backoff" doc:"Multiplies the wait after each retry."`
 	MaxDelay           string  `json:"max_delay" example:"1h0m0s" doc:"Bounds the wait before a retry."`
+	Jitter             float64 `json:"jitter" doc:"The part of each wait before a retry by which it may be shorter."`
 	Priority           int     `json:"priority" doc:"From 1 (lowest) to 10 (highest)."`
 	Timeout            string  `json:"timeout" example:"1m0s" doc:"Bounds one attempt."`
+	ExpiresAfter       string  `json:"expires_after" example:"10m0s" doc:"Bounds the task as a whole, from when it is first due; 0s is no bound."`
+	Unique             string  `json:"unique" enum:"none,name,args" doc:"Which tasks that are pending or running keep another from being enqueued."`
+	IdempotencyTTL     string  `json:"idempotency_ttl" example:"24h0m0s" doc:"How long an idempotency key holds at least; 0s is as long as its task."`
+	Eager              bool    `json:"eager" doc:"Whether a task that is added during a request is enqueued at once."`
 	RequeueOnInterrupt bool    `json:"requeue_on_interrupt" doc:"Whether the task runs again when its node stopped or died under it."`
 	Executor           string  `json:"executor" enum:"wasm,async,thread"`
 	Memory             int64   `json:"memory_bytes" doc:"Bounds the memory of a guest."`

@@ -21,10 +21,11 @@ func TestDocumentHasTheKeysThatAreSent(t *testing.T) {
 		"Task": &task.Task{
 			Module: &task.ModuleRef{}, NextAttemptAt: &now, StartedAt: &now, EndedAt: &now, Error: "x", Cause: "x", Trace: "x", SealedUnder: "x",
 			WaitingReason: "x", ResultType: "x", Node: "x", IdempotencyKey: "x", RetriedFrom: &id, ResolvedBy: &id, CancelRequestedAt: &now,
+			ExpiresAt: &now, Parent: &id,
 		},
 		"Attempt":  &task.Attempt{Error: "x", Cause: "x", Trace: "x", SealedUnder: "x"},
 		"Node":     &task.Node{},
-		"Enqueued": &enqueued{Status: "x", Result: "x", Base64: []byte("x"), Type: "x", Error: "x", Task: &task.Task{}},
+		"Enqueued": &enqueued{Duplicate: true, Status: "x", Result: "x", Base64: []byte("x"), Type: "x", Error: "x", Task: &task.Task{}},
 		"Problem":  &Problem{Errors: []task.ArgumentProblem{{}}, Near: []string{"x"}, TaskID: &id},
 		"List":     &task.List{},
 		"Bulk":     &task.Bulk{Results: []task.Retry{{}}},

@@ -42,8 +42,13 @@ func TestEnqueueOfEverything(t *testing.T) {
 			Priority:       10,
 			Delay:          90 * time.Second,
 			Timeout:        1500 * time.Millisecond,
+			ExpiresAfter:   10 * time.Minute,
+			Unique:         task.UniqueArgs,
+			IdempotencyTTL: 24 * time.Hour,
+			Version:        3,
 		},
-	}, enqueued(t, `{"name":"thumbs.resize","args":{"width":240},"priority":10,"tags":{"k":"v","ä":""},"delay":"1m30s","timeout":"1.5s"}`,
+	}, enqueued(t, `{"name":"thumbs.resize","args":{"width":240},"priority":10,"tags":{"k":"v","ä":""},"delay":"1m30s","timeout":"1.5s",`+
+		`"expires_after":"10m","unique":"args","idempotency_ttl":"24h","version":3}`,
 		"Idempotency-Key: order-7", "Content-Type: application/json"))
 }
 
@@ -112,6 +117,11 @@ func TestEnqueueRefuses(t *testing.T) {
 		"delay without unit":      {`{"name":"a","delay":"5"}`, 422, "invalid", "delay must be a duration such as 90s or 1m30s"},
 		"delay in words":          {`{"name":"a","delay":"soon"}`, 422, "invalid", "delay must be a duration"},
 		"timeout in words":        {`{"name":"a","timeout":"never"}`, 422, "invalid", "timeout must be a duration"},
+		"expires in words":        {`{"name":"a","expires_after":"never"}`, 422, "invalid", "expires_after must be a duration"},
+		"key TTL in words":        {`{"name":"a","idempotency_ttl":"ever"}`, 422, "invalid", "idempotency_ttl must be a duration"},
+		"unique of no kind":       {`{"name":"a","unique":"tags"}`, 422, "invalid", "unique"},
+		"version 0":               {`{"name":"a","version":0}`, 422, "invalid", "version"},
+		"version as text":         {`{"name":"a","version":"live"}`, 422, "invalid", "version"},
 		"timeout too long to say": {`{"name":"a","timeout":"9999999999h"}`, 422, "invalid", "timeout must be a duration"},
 		"run_at without a zone":   {`{"name":"a","run_at":"2030-01-02T03:04:05"}`, 422, "invalid", "run_at"},
 		"run_at as a date":        {`{"name":"a","run_at":"2030-01-02"}`, 422, "invalid", "run_at"},

@@ -26,6 +26,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // which a client sees as an internal error.
 type fake struct {
 	enqueue     func(request task.Request) (task.ID, error)
+	duplicate   bool // what is enqueued was there
+	enqueueMany func(requests []task.Request) ([]task.Enqueued, error)
 	task        func(id task.ID) (*task.Task, error)
 	result      func(id task.ID) ([]byte, string, error)
 	logs        func(id task.ID, after int64, limit int) ([]task.LogEntry, error)
@@ -53,8 +55,13 @@ type fake struct {
 	stopping chan struct{}
 }
 
-func (f *fake) EnqueueRequest(_ context.Context, request task.Request) (task.ID, error) {
-	return f.enqueue(request)
+func (f *fake) Submit(_ context.Context, request task.Request) (task.Enqueued, error) {
+	id, err := f.enqueue(request)
+	return task.Enqueued{ID: id, Duplicate: f.duplicate}, err
+}
+
+func (f *fake) SubmitMany(_ context.Context, requests []task.Request) ([]task.Enqueued, error) {
+	return f.enqueueMany(requests)
 }
 
 func (f *fake) Task(_ context.Context, id task.ID) (*task.Task, error) { return f.task(id) }

@@ -26,7 +26,7 @@ func sampleVersion() modules.Version {
 
 const sampleVersionJSON = `{"module":"thumbs","version":2,"digest":"d","bytes":3,"sdk":"go/1","live":true,"created_at":"2026-01-02T03:04:05Z",
 	"definitions":[{"name":"a","description":"What it does.","executor":"wasm","module":{"name":"thumbs","version":2,"digest":"d"},
-		"options":{"retries":0,"delay":"0s","backoff":1,"max_delay":"720h0m0s","priority":5,"timeout":"1m0s",
+		"options":{"retries":0,"delay":"0s","backoff":1,"max_delay":"720h0m0s","jitter":0,"priority":5,"timeout":"1m0s","expires_after":"0s","unique":"none","idempotency_ttl":"0s","eager":false,
 			"requeue_on_interrupt":false,"executor":"wasm","memory_bytes":67108864,
 	"fuel":0,"depth":10000,"result_bytes":1048576,"log_bytes":1048576,"args_bytes":1048576,"reset":"pooled"}}]}`
 

@@ -79,6 +79,7 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"POST /v1/tasks",
+		"POST /v1/tasks/batch",
 		"GET /v1/tasks/{id}",
 		"GET /v1/tasks/{id}/result",
 		"GET /v1/tasks/{id}/logs",

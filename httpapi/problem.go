@@ -86,6 +86,7 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		unknown  *task.UnknownNameError
 		invalid  *task.InvalidError
 		conflict *task.ConflictError
+		key      *task.KeyConflictError
 		failure  *task.Failure
 		sealed   *task.SealedError
 		rejected *modules.RejectedError
@@ -105,6 +106,8 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		return problemf(http.StatusRequestEntityTooLarge, "too_large", "%s", invalid)
 	case errors.As(err, &invalid):
 		return problemf(http.StatusUnprocessableEntity, "invalid", "%s", invalid)
+	case errors.As(err, &key):
+		return problemf(http.StatusUnprocessableEntity, "idempotency_key_reused", "%s", key)
 	case errors.As(err, &conflict):
 		return conflictProblem(conflict)
 	case errors.As(err, &rejected):

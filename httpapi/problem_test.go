@@ -37,8 +37,12 @@ func TestProblems(t *testing.T) {
 			httpapi.Problem{Status: 413, Code: "too_large", Detail: "args are large"},
 		},
 		"a conflict": {
-			&task.ConflictError{Problem: "the key was used"},
-			httpapi.Problem{Status: 409, Code: "conflict", Detail: "the key was used"},
+			&task.ConflictError{Problem: "the name is taken"},
+			httpapi.Problem{Status: 409, Code: "conflict", Detail: "the name is taken"},
+		},
+		"a key with other arguments": {
+			&task.KeyConflictError{Name: "a", Key: "k"},
+			httpapi.Problem{Status: 422, Code: "idempotency_key_reused", Detail: `the idempotency key "k" was used for a with other arguments: use another key for another task`},
 		},
 		"a conflict with a code, and a task": {
 			&task.ConflictError{Code: task.CodeAlreadyRetried, Problem: "it was retried", Task: task.ID{15: 7}},

@@ -164,7 +164,7 @@ func TestListDefinitions(t *testing.T) {
 	got := s.send(t, "GET", "/v1/definitions", "")
 	require.Equal(t, 200, got.status)
 	require.JSONEq(t, `{"definitions":[{"name":"a","executor":"wasm","module":{"name":"m","version":1,"digest":"d"},
-		"options":{"retries":0,"delay":"0s","backoff":1,"max_delay":"720h0m0s","priority":5,"timeout":"1m0s",
+		"options":{"retries":0,"delay":"0s","backoff":1,"max_delay":"720h0m0s","jitter":0,"priority":5,"timeout":"1m0s","expires_after":"0s","unique":"none","idempotency_ttl":"0s","eager":false,
 			"requeue_on_interrupt":false,"executor":"wasm","memory_bytes":67108864,
 			"fuel":0,"depth":10000,"result_bytes":1048576,"log_bytes":1048576,"args_bytes":1048576,"reset":"pooled"},
 		"args":{"type":"object"}}]}`, string(got.body))

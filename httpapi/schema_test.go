@@ -23,6 +23,9 @@ func answers(t *testing.T) *fake {
 	id := parsedID(t)
 	return &fake{
 		enqueue: func(task.Request) (task.ID, error) { return id, nil },
+		enqueueMany: func(requests []task.Request) ([]task.Enqueued, error) {
+			return []task.Enqueued{{ID: id}, {ID: id, Duplicate: true}}, nil
+		},
 		task: func(asked task.ID) (*task.Task, error) {
 			if asked != id { // one of a Go function, that waits
 				return &task.Task{ID: asked, Name: "greet", Status: task.Pending, Executor: task.Async, Priority: 5, Source: task.Manual, CreatedAt: at, RunAt: at, NextAttemptAt: &at, MaxAttempts: 1}, nil
@@ -31,7 +34,7 @@ func answers(t *testing.T) *fake {
 				ID: id, Name: "a", Status: task.Failed, Executor: task.Wasm, Module: &task.ModuleRef{Name: "m", Version: 1, Digest: "d"},
 				Priority: 5, Tags: map[string]string{"k": "v"}, Source: task.Manual, CreatedAt: at, RunAt: at, StartedAt: &at, EndedAt: &at,
 				Attempt: 1, MaxAttempts: 1, Timeout: time.Minute, Error: "e", Cause: task.CauseTrap, Trace: "t", ResultType: "r",
-				Node: "n", IdempotencyKey: "k", RetriedFrom: &id, ResolvedBy: &id,
+				Node: "n", IdempotencyKey: "k", RetriedFrom: &id, ResolvedBy: &id, Parent: &id, ExpiresAt: &at,
 			}, nil
 		},
 		logs: func(task.ID, int64, int) ([]task.LogEntry, error) {

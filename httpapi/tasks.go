@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -12,8 +11,6 @@ import (
 )
 
 const (
-	// enqueueBytes is what the body of an enqueue may have beside the arguments.
-	enqueueBytes = 64 << 10
 	// bodyTimeout bounds how long such a body may take to arrive.
 	bodyTimeout = 15 * time.Second
 	// maxLogPage bounds the lines of one answer.
@@ -21,20 +18,7 @@ const (
 )
 
 func (a *api) registerTasks(routes huma.API) {
-	huma.Register(routes, huma.Operation{
-		OperationID: "enqueue-task",
-		Method:      http.MethodPost,
-		Path:        "/v1/tasks",
-		Summary:     "Enqueue a task",
-		Description: "Stores a task and answers with its id once it is durable. With wait, the answer comes when the task has ended, " +
-			"or when that time is up, which does the task nothing. A task that fails is no error of the request. " +
-			"Whatever happens after the task was stored, the answer is its id and no error.",
-		Tags:            []string{"tasks"},
-		DefaultStatus:   http.StatusCreated,
-		MaxBodyBytes:    a.MaxArgsBytes + enqueueBytes + 1,
-		BodyReadTimeout: bodyTimeout,
-	}, a.handleTaskEnqueue)
-	describeEnqueued(routes.OpenAPI().Paths["/v1/tasks"].Post)
+	a.registerEnqueue(routes)
 	huma.Register(routes, huma.Operation{
 		OperationID: "get-task",
 		Method:      http.MethodGet,
@@ -67,82 +51,6 @@ func (a *api) registerTasks(routes huma.API) {
 		Summary:     "List what can be enqueued",
 		Tags:        []string{"tasks"},
 	}, a.handleDefinitionList)
-}
-
-type enqueueInput struct {
-	Wait           string `query:"wait" example:"10s" doc:"Answer when the task has ended, or after this time, of at most 5m. Without it, answer at once."`
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"256" doc:"Makes the call safe to repeat: while a task of the same name with this key is pending, running or has succeeded, its id is the answer and nothing is enqueued."`
-	Body           struct {
-		Name     string            `json:"name" example:"thumbs.resize" doc:"The definition's name."`
-		Args     json.RawMessage   `json:"args,omitempty" doc:"The arguments: any JSON that the definition's schema allows."`
-		Priority int               `json:"priority,omitempty" minimum:"1" maximum:"10" doc:"10 is the highest. Defaults to the definition's."`
-		Tags     map[string]string `json:"tags,omitempty" doc:"Shown with the task. At most 32, of at most 256 bytes each."`
-		Delay    string            `json:"delay,omitempty" example:"1m30s" doc:"Postpones the first attempt."`
-		RunAt    time.Time         `json:"run_at,omitempty" doc:"The earliest time of the first attempt. Excludes delay."`
-		Timeout  string            `json:"timeout,omitempty" example:"30s" doc:"Bounds each attempt. Defaults to the definition's."`
-	}
-}
-
-type enqueueOutput struct {
-	Status   int
-	Location string `header:"Location"`
-	Body     enqueued
-}
-
-// handleTaskEnqueue answers POST /v1/tasks.
-func (a *api) handleTaskEnqueue(ctx context.Context, in *enqueueInput) (*enqueueOutput, error) {
-	request, err := in.request()
-	if err != nil {
-		return nil, a.problem(ctx, err)
-	}
-	wait, err := parseWait(in.Wait)
-	if err != nil {
-		return nil, a.problem(ctx, err)
-	}
-	if wait > 0 {
-		leave, err := a.placeToWait()
-		if err != nil {
-			return nil, err
-		}
-		defer leave()
-	}
-	id, err := a.Tasks.EnqueueRequest(ctx, request)
-	if err != nil {
-		return nil, a.problem(ctx, err)
-	}
-	out := &enqueueOutput{Status: http.StatusCreated, Location: "/v1/tasks/" + id.String(), Body: enqueued{ID: id}}
-	if wait > 0 {
-		a.await(ctx, id, wait)
-		out.Status, out.Body = a.outcome(ctx, id)
-	}
-	return out, nil
-}
-
-// request is what is asked for.
-func (in *enqueueInput) request() (task.Request, error) {
-	request := task.Request{
-		Name: in.Body.Name,
-		Args: in.Body.Args,
-		EnqueueOptions: task.EnqueueOptions{
-			IdempotencyKey: in.IdempotencyKey,
-			Tags:           in.Body.Tags,
-			Priority:       in.Body.Priority,
-			RunAt:          in.Body.RunAt,
-		},
-	}
-	for _, d := range []struct {
-		name, text string
-		to         *time.Duration
-	}{{"delay", in.Body.Delay, &request.Delay}, {"timeout", in.Body.Timeout, &request.Timeout}} {
-		if d.text == "" {
-			continue
-		}
-		var err error
-		if *d.to, err = time.ParseDuration(d.text); err != nil {
-			return request, &task.InvalidError{Field: d.name, Problem: "must be a duration such as 90s or 1m30s"}
-		}
-	}
-	return request, nil
 }
 
 type taskInput struct {

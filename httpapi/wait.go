@@ -28,7 +28,10 @@ const (
 // enqueued is the body of the answer to an enqueue: the id, and where the request
 // waited, what became of the task.
 type enqueued struct {
-	ID     task.ID     `json:"task_id" format:"uuid"`
+	ID task.ID `json:"task_id" format:"uuid"`
+	// Duplicate says that the id is an earlier task's.
+	Duplicate bool `json:"duplicate,omitempty" doc:"Set where nothing was stored, because an earlier task has the idempotency key, or is the one that unique allows."`
+
 	Status task.Status `json:"status,omitempty" doc:"The task's status. Set, as all that follows, where wait was asked for."`
 	// Result is json.RawMessage, or text.
 	Result any        `json:"result,omitempty" doc:"What the task returned, where it succeeded: JSON as it is, text as a string, null for nothing."`
@@ -43,7 +46,7 @@ func describeEnqueued(operation *huma.Operation) {
 	one := operation.Responses["201"]
 	one.Description = "The task is stored. The request did not ask to wait."
 	for status, text := range map[string]string{
-		"200": "The task has ended, well or not, within the time to wait: status says how, result or error what came of it.",
+		"200": "Without wait: the task was there already, and duplicate is set. With wait: it has ended, well or not, within that time; status says how, result or error what came of it.",
 		"202": "The task is stored, and has not ended within the time to wait. It goes on: ask for it at Location.",
 	} {
 		operation.Responses[status] = &huma.Response{Description: text, Headers: one.Headers, Content: one.Content}

@@ -24,7 +24,8 @@ func TestReadManifest(t *testing.T) {
 				"options": {
 					"retries": 3, "delay_ms": 1500, "backoff": 2, "max_delay_ms": 60000, "priority": 9,
 					"timeout_ms": 5000, "requeue_on_interrupt": true, "memory_bytes": 1048576,
-					"fuel": 5000000000, "depth": 500, "result_bytes": 2048, "log_bytes": 4096, "args_bytes": 16777216, "reset": "fresh"
+					"fuel": 5000000000, "depth": 500, "result_bytes": 2048, "log_bytes": 4096, "args_bytes": 16777216, "reset": "fresh",
+					"jitter": 0.5, "expires_after_ms": 60000, "unique": "args", "idempotency_ttl_ms": 3600000, "eager": true
 				}
 			},
 			{"name": "thumbs.clean"},
@@ -41,6 +42,7 @@ func TestReadManifest(t *testing.T) {
 				Retries: 3, Delay: 1500 * time.Millisecond, Backoff: 2, MaxDelay: time.Minute, Priority: 9,
 				Timeout: 5 * time.Second, RequeueOnInterrupt: true, Executor: task.Wasm, Memory: 1 << 20,
 				Fuel: 5_000_000_000, Depth: 500, ResultBytes: 2048, LogBytes: 4096, ArgsBytes: 16 << 20, Reset: task.Fresh,
+				Jitter: 0.5, ExpiresAfter: time.Minute, Unique: task.UniqueArgs, IdempotencyTTL: time.Hour, Eager: true,
 			},
 			Args: json.RawMessage(`{"type": "object", "required": ["width"]}`),
 		},
@@ -125,6 +127,9 @@ func TestReadManifestRefuses(t *testing.T) {
 		"too small a result":        {option(`"result_bytes":16`), "a: result_bytes must be from 1 KiB to 16 MiB, is 16 bytes"},
 		"too many logs":             {option(`"log_bytes":16777217`), "a: log_bytes must be from 1 KiB to 16 MiB, is 16777217 bytes"},
 		"too large arguments":       {option(`"args_bytes":16777217`), "a: args_bytes must be from 1 KiB to 16 MiB, is 16777217 bytes"},
+		"a jitter above 1":          {option(`"jitter":1.5`), "a: jitter must be from 0 to 1, is 1.5"},
+		"unique by tags":            {option(`"unique":"tags"`), `a: unique must be name, args or none, is "tags"`},
+		"an expiry in the past":     {option(`"expires_after_ms":-1`), "a: expires_after must be from 1ms to"},
 		"a reset of no kind":        {option(`"reset":"never"`), `a: reset must be pooled or fresh, is "never"`},
 		"a large schema":            {manifest(`{"name":"a","args":` + schemaOf(64<<10+1) + `}`), "definition 0: a: its argument schema is longer than 65536 bytes"},
 		"no schema":                 {manifest(`{"name":"a","args":5}`), "definition 0: a: argument schema: "},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/taskhost/taskhost/internal/pgtest"
 	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/internal/storetest"
 	"github.com/taskhost/taskhost/pgstore"
 	"github.com/taskhost/taskhost/task"
 )
@@ -54,4 +55,9 @@ func BenchmarkClaim(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkLateness measures how late retries and delayed tasks start.
+func BenchmarkLateness(b *testing.B) {
+	storetest.Lateness(b, open(b, pgstore.Config{URL: pgtest.Database(b)}))
 }

@@ -46,8 +46,9 @@ WITH due AS MATERIALIZED (
         attempt_wait = ` + waited + `
     FROM ticket
     WHERE t.id = ticket.task_id AND t.ticket = ticket.id
+        AND (t.expires_at IS NULL OR t.expires_at > now()) -- else it ends within a second, see expireText
     RETURNING ` + taskColumns + `, t.attempt_started_at, t.lease, t.definition_index, t.args, t.args_type, t.key_id AS args_key, t.memory, coalesce(t.limits, '') AS limits,
-        t.retry_delay, t.retry_backoff, t.retry_max_delay,
+        t.retry_delay, t.retry_backoff, t.retry_max_delay, t.retry_jitter,
         ticket.id AS ticket_id, ticket.kind, ticket.priority AS ticket_priority, ticket.created_at AS ticket_created_at, ticket.scheduled_at
 )
 SELECT * FROM started ORDER BY ticket_priority, scheduled_at, ticket_id`
@@ -91,7 +92,7 @@ func (s *Store) claim(ctx context.Context, text string, params riverstore.ClaimP
 		var limits string
 		var argsKey *string
 		err := s.scanTask(row, &exec.Task, &claim.StartedAt, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &argsKey, &memory, &limits,
-			&delay, &claim.Retry.Backoff, &maxDelay,
+			&delay, &claim.Retry.Backoff, &maxDelay, &claim.Retry.Jitter,
 			&ticket.ID, &ticket.Kind, &ticket.Priority, &ticket.CreatedAt, &ticket.ScheduledAt)
 		if err != nil {
 			return nil, err

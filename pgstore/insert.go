@@ -30,21 +30,21 @@ WITH definition AS (
     SELECT * FROM json_to_recordset($1::json) AS d (
         def integer, name text, executor text,
         module text, module_version integer, module_digest text, definition_index integer,
-        max_attempts integer, retry_delay bigint, retry_backoff float8, retry_max_delay bigint,
+        max_attempts integer, retry_delay bigint, retry_backoff float8, retry_max_delay bigint, retry_jitter float8,
         memory bigint, limits text, requeue boolean)
 ), inserted AS (
     INSERT INTO {schema}.task (
         id, name, executor, status, priority, ticket,
         module, module_version, module_digest, definition_index,
-        args, args_type, key_id, tags, source, idempotency_key,
-        created_at, run_at, due_at,
-        max_attempts, retry_delay, retry_backoff, retry_max_delay,
+        args, args_type, key_id, tags, source, parent, idempotency_key, unique_key,
+        created_at, run_at, due_at, expires_at,
+        max_attempts, retry_delay, retry_backoff, retry_max_delay, retry_jitter,
         timeout, memory, limits, requeue_on_interrupt)
     SELECT id, name, executor, 'pending', priority, ticket,
         module, module_version, module_digest, definition_index,
-        args, args_type, key_id, tags::jsonb, source, key,
-        now(), due, due,
-        max_attempts, retry_delay, retry_backoff, retry_max_delay,
+        args, args_type, key_id, tags::jsonb, source, parent, key, unique_key,
+        now(), due, due, due + expires_after * interval '1 microsecond',
+        max_attempts, retry_delay, retry_backoff, retry_max_delay, retry_jitter,
         timeout, memory, limits, requeue
     FROM (
         SELECT r.*, nextval('{schema}.river_job_id_seq') AS ticket,
@@ -52,27 +52,34 @@ WITH definition AS (
         FROM `
 
 	insertFromArrays = `unnest($2::uuid[], $3::integer[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::smallint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::text[])
-            AS r (id, def, args, args_type, tags, source, key, priority, timeout, delay, run_at, key_id)`
+            $9::smallint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::text[], $14::bigint[], $15::uuid[], $16::text[])
+            AS r (id, def, args, args_type, tags, source, key, priority, timeout, delay, run_at, key_id, expires_after, parent, unique_key)`
 
 	// For transactions of database/sql, whose drivers know no arrays.
 	insertFromJSON = `(
-            SELECT id, def, decode(args, 'base64') AS args, args_type, tags, source, key, priority, timeout, delay, run_at, key_id
+            SELECT id, def, decode(args, 'base64') AS args, args_type, tags, source, key, priority, timeout, delay, run_at, key_id, expires_after, parent, unique_key
             FROM json_to_recordset($2::json) AS j (id uuid, def integer, args text, args_type text, tags text, source text, key text,
-                priority smallint, timeout bigint, delay bigint, run_at timestamptz, key_id text)
+                priority smallint, timeout bigint, delay bigint, run_at timestamptz, key_id text, expires_after bigint, parent uuid, unique_key text)
         ) r`
 
-	insertTags = `
+	// For rows of which some are to be unique: in one order everywhere, so that two
+	// transactions cannot wait for each other. The tickets are numbered before.
+	insertInOrder = `
     ) given JOIN definition USING (def)
-    ON CONFLICT (id) DO NOTHING
+    ORDER BY unique_key
+    ON CONFLICT DO NOTHING`
+
+	insertAsGiven = `
+    ) given JOIN definition USING (def)
+    ON CONFLICT (id) DO NOTHING`
+
+	insertTags = `
     RETURNING id, ticket, priority, executor, name, due_at, tags
 ), tag AS (
     INSERT INTO {schema}.task_tag (key, value, task_id)
     SELECT t.key, t.value, inserted.id FROM inserted, jsonb_each_text(inserted.tags) t`
 
 	insertNoTags = `
-    ) given JOIN definition USING (def)
-    ON CONFLICT (id) DO NOTHING
     RETURNING id, ticket, priority, executor, name, due_at`
 
 	insertTail = `
@@ -93,14 +100,16 @@ FROM (SELECT DISTINCT queue FROM ticket WHERE scheduled_at <= now()) woken`
 func (s *Store) Insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID, error) {
 	var ids []task.ID
 	var err error
-	if statementSize(rows) == len(rows) && !slices.ContainsFunc(rows, hasKey) {
+	if statementSize(rows) == len(rows) && !slices.ContainsFunc(rows, hasAnyKey) {
 		// One statement is a transaction by itself, in one trip to the server.
 		ids, err = s.insert(ctx, pgxTx{s.pool}, rows)
 	} else {
-		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			var err error
-			ids, err = s.insert(ctx, pgxTx{tx}, rows)
-			return err
+		err = retryDeadlock(func() error {
+			return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+				var err error
+				ids, err = s.insert(ctx, pgxTx{tx}, rows)
+				return err
+			})
 		})
 	}
 	if err = withCause(err); err != nil {
@@ -116,18 +125,25 @@ func (s *Store) insert(ctx context.Context, tx transaction, rows []*riverstore.R
 	if err != nil {
 		return nil, err
 	}
-	for len(fresh) > 0 {
-		n := statementSize(fresh)
-		batch, err := newBatch(fresh[:n])
+	if slices.ContainsFunc(fresh, isUnique) {
+		return ids, s.insertUnique(ctx, tx, fresh, ids)
+	}
+	return ids, s.insertRows(ctx, tx, fresh)
+}
+
+func (s *Store) insertRows(ctx context.Context, tx transaction, rows []*riverstore.Row) error {
+	for len(rows) > 0 {
+		n := statementSize(rows)
+		batch, err := newBatch(rows[:n])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := tx.insert(ctx, &s.sql, batch); err != nil {
-			return nil, err
+			return err
 		}
-		fresh = fresh[n:]
+		rows = rows[n:]
 	}
-	return ids, nil
+	return nil
 }
 
 // statementSize is how many of the rows go into one statement.
@@ -140,12 +156,13 @@ func statementSize(rows []*riverstore.Row) (n int) {
 	return n
 }
 
-func hasKey(row *riverstore.Row) bool { return row.IdempotencyKey != "" }
+func hasAnyKey(row *riverstore.Row) bool { return row.IdempotencyKey != "" || row.UniqueKey != "" }
 
 // batch are rows as the statement takes them.
 type batch struct {
 	definitions []byte
 	tagged      bool // some have tags
+	unique      bool // some are to be unique
 	rows        []batchRow
 }
 
@@ -162,6 +179,9 @@ type batchRow struct {
 	Delay    int64      `json:"delay"`
 	RunAt    *time.Time `json:"run_at"`
 	KeyID    *string    `json:"key_id"`
+	Expires  *int64     `json:"expires_after"`
+	Parent   *task.ID   `json:"parent"`
+	Unique   *string    `json:"unique_key"`
 }
 
 type batchDefinition struct {
@@ -176,6 +196,7 @@ type batchDefinition struct {
 	RetryDelay    int64   `json:"retry_delay"`
 	RetryBackoff  float64 `json:"retry_backoff"`
 	RetryMaxDelay int64   `json:"retry_max_delay"`
+	RetryJitter   float64 `json:"retry_jitter"`
 	Memory        int64   `json:"memory"`
 	Limits        *string `json:"limits"`
 	Requeue       bool    `json:"requeue"`
@@ -205,7 +226,14 @@ func newBatch(rows []*riverstore.Row) (*batch, error) {
 			ID: row.ID, Def: def, Args: row.Args, ArgsType: row.ArgsType, Tags: tags, Source: string(row.Source),
 			Key: nullable(row.IdempotencyKey), Priority: int16(row.Priority), //nolint:gosec // from 1 to 10
 			Timeout: row.Timeout.Microseconds(), Delay: row.Delay.Microseconds(),
-			KeyID: nullable(row.KeyID),
+			KeyID: nullable(row.KeyID), Unique: nullable(row.UniqueKey),
+		}
+		b.unique = b.unique || isUnique(row)
+		if row.ExpiresAfter > 0 {
+			r.Expires = new(row.ExpiresAfter.Microseconds())
+		}
+		if !row.Parent.IsZero() {
+			r.Parent = &row.Parent
 		}
 		if r.Args == nil {
 			r.Args = []byte{}
@@ -234,7 +262,7 @@ func describe(n int, def *task.Definition) (batchDefinition, error) {
 	d := batchDefinition{
 		Def: n, Name: def.Name, Executor: string(def.Executor), Index: def.Index,
 		MaxAttempts: options.Retries + 1, RetryDelay: options.Delay.Microseconds(),
-		RetryBackoff: options.Backoff, RetryMaxDelay: options.MaxDelay.Microseconds(),
+		RetryBackoff: options.Backoff, RetryMaxDelay: options.MaxDelay.Microseconds(), RetryJitter: options.Jitter,
 		Memory: options.Memory, Limits: nullable(limits), Requeue: options.RequeueOnInterrupt,
 	}
 	if m := def.Module; m != nil {

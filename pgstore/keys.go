@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 
 	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/task"
@@ -13,24 +12,25 @@ import (
 // takeKeysText takes keys, or locks those that are taken, and says who holds each.
 // Their order keeps two transactions from waiting for each other.
 const takeKeysText = `
-INSERT INTO {schema}.idempotency_key AS k (name, key, task_id, args_digest)
-SELECT name, key, task_id, decode(digest, 'hex')
-FROM json_to_recordset($1::json) AS r (name text, key text, task_id uuid, digest text)
+INSERT INTO {schema}.idempotency_key AS k (name, key, task_id, args_digest, expires_at)
+SELECT name, key, task_id, decode(digest, 'hex'), now() + ttl * interval '1 microsecond'
+FROM json_to_recordset($1::json) AS r (name text, key text, task_id uuid, digest text, ttl bigint)
 ORDER BY name, key
 ON CONFLICT (name, key) DO UPDATE SET name = excluded.name
-RETURNING k.name, k.key, k.task_id::text, k.args_digest, coalesce(k.expires_at <= now(), false)`
+RETURNING k.name, k.key, k.task_id::text, k.args_digest, coalesce(k.expires_at > now(), false)`
 
-// blockingText finds the tasks that keep their keys. It is a statement of its own,
-// so that it sees what was committed while the first waited for a lock.
-const blockingText = `
-SELECT id::text FROM {schema}.task
-WHERE id IN (SELECT value::uuid FROM json_array_elements_text($1::json))
-    AND status IN ('pending', 'running', 'success')`
+// holdersText says of tasks that have a key whether they keep it: those that are to
+// succeed, or have. It is a statement of its own, so that it sees what was committed
+// while the first waited for a lock.
+const holdersText = `
+SELECT id::text, status IN ('pending', 'running', 'success') FROM {schema}.task
+WHERE id IN (SELECT value::uuid FROM json_array_elements_text($1::json))`
 
 // passKeysText gives keys to other tasks.
 const passKeysText = `
-UPDATE {schema}.idempotency_key k SET task_id = r.task_id, args_digest = decode(r.digest, 'hex'), expires_at = NULL
-FROM json_to_recordset($1::json) AS r (name text, key text, task_id uuid, digest text)
+UPDATE {schema}.idempotency_key k
+SET task_id = r.task_id, args_digest = decode(r.digest, 'hex'), expires_at = now() + r.ttl * interval '1 microsecond'
+FROM json_to_recordset($1::json) AS r (name text, key text, task_id uuid, digest text, ttl bigint)
 WHERE k.name = r.name AND k.key = r.key`
 
 // keyName names an idempotency key.
@@ -42,15 +42,17 @@ type keyClaim struct {
 	Key    string  `json:"key"`
 	TaskID task.ID `json:"task_id"`
 	Digest string  `json:"digest"`
+	TTL    *int64  `json:"ttl"` // in microseconds, nil for as long as the task is there
 
 	digest []byte
 }
 
 // keyHolder is the task that has a key.
 type keyHolder struct {
-	id      task.ID
-	digest  []byte
-	expired bool
+	id     task.ID
+	digest []byte
+	// outlives says that the key holds when its task is gone.
+	outlives bool
 }
 
 // claimKeys gives rows their idempotency keys. It returns the id of each row, which
@@ -66,7 +68,11 @@ func (s *Store) claimKeys(ctx context.Context, tx transaction, rows []*riverstor
 		}
 		name, digest := keyName{row.Definition.Name, row.IdempotencyKey}, row.ArgsDigest()
 		if _, twice := claims[name]; !twice {
-			claims[name] = keyClaim{name.name, name.key, row.ID, hex.EncodeToString(digest), digest}
+			claim := keyClaim{Name: name.name, Key: name.key, TaskID: row.ID, Digest: hex.EncodeToString(digest), digest: digest}
+			if row.IdempotencyTTL > 0 {
+				claim.TTL = new(row.IdempotencyTTL.Microseconds())
+			}
+			claims[name] = claim
 		}
 	}
 	if len(claims) == 0 {
@@ -80,7 +86,7 @@ func (s *Store) claimKeys(ctx context.Context, tx transaction, rows []*riverstor
 	for i, row := range rows {
 		holder, keyed := holders[keyName{row.Definition.Name, row.IdempotencyKey}]
 		if keyed && !row.SameArgs(holder.digest) {
-			return nil, nil, &task.ConflictError{Problem: fmt.Sprintf("the idempotency key %.80q was used for %s with other arguments: use another key for another task", row.IdempotencyKey, row.Definition.Name)}
+			return nil, nil, &task.KeyConflictError{Name: row.Definition.Name, Key: row.IdempotencyKey}
 		}
 		if keyed {
 			ids[i] = holder.id
@@ -107,14 +113,15 @@ func (s *Store) keyHolders(ctx context.Context, tx transaction, claims map[keyNa
 	if len(earlier) == 0 {
 		return holders, nil
 	}
-	blocking, err := s.blocking(ctx, tx, earlier)
+	keeps, err := s.keepers(ctx, tx, earlier)
 	if err != nil {
 		return nil, err
 	}
 	var passed []keyClaim
 	for name, holder := range holders {
 		claim := claims[name]
-		if holder.id != claim.TaskID && (holder.expired || !blocking[holder.id]) {
+		kept, stored := keeps[holder.id]
+		if holder.id != claim.TaskID && !kept && (stored || !holder.outlives) {
 			passed = append(passed, claim)
 			holders[name] = keyHolder{id: claim.TaskID, digest: claim.digest}
 		}
@@ -143,7 +150,7 @@ func (s *Store) takeKeys(ctx context.Context, tx transaction, claims map[keyName
 		var name keyName
 		var holder keyHolder
 		var id string
-		if err := row.Scan(&name.name, &name.key, &id, &holder.digest, &holder.expired); err != nil {
+		if err := row.Scan(&name.name, &name.key, &id, &holder.digest, &holder.outlives); err != nil {
 			return err
 		}
 		var err error
@@ -154,21 +161,22 @@ func (s *Store) takeKeys(ctx context.Context, tx transaction, claims map[keyName
 	return holders, err
 }
 
-// blocking returns those of ids whose tasks keep their keys.
-func (s *Store) blocking(ctx context.Context, tx transaction, ids []task.ID) (map[task.ID]bool, error) {
+// keepers says of those of the tasks that are there whether they keep their keys.
+func (s *Store) keepers(ctx context.Context, tx transaction, ids []task.ID) (map[task.ID]bool, error) {
 	text, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
 	}
-	blocking := make(map[task.ID]bool)
-	err = tx.query(ctx, s.text(blockingText), []any{string(text)}, func(row scanner) error {
+	keeps := make(map[task.ID]bool)
+	err = tx.query(ctx, s.text(holdersText), []any{string(text)}, func(row scanner) error {
 		var text string
-		if err := row.Scan(&text); err != nil {
+		var kept bool
+		if err := row.Scan(&text, &kept); err != nil {
 			return err
 		}
 		id, err := task.ParseID(text)
-		blocking[id] = true
+		keeps[id] = kept
 		return err
 	})
-	return blocking, err
+	return keeps, err
 }

@@ -193,6 +193,8 @@ func TestTasksOutliveAMigration(t *testing.T) {
 		"DROP INDEX taskhost.task_cancelling, taskhost.task_by_status, taskhost.task_by_name, taskhost.task_by_duration",
 		"DROP TABLE taskhost.task_tag",
 		"ALTER TABLE taskhost.node DROP COLUMN drain_requested_at",
+		"DROP INDEX taskhost.task_expiring",
+		"ALTER TABLE taskhost.task DROP COLUMN retry_jitter",
 		"ALTER TABLE taskhost.task DROP COLUMN limits, DROP COLUMN queue_wait, DROP COLUMN run_time, DROP COLUMN attempt_wait, DROP COLUMN released_at",
 		"ALTER TABLE taskhost.attempt DROP COLUMN queue_wait, DROP COLUMN pooled, DROP COLUMN sealed_failure",
 		"ALTER TABLE taskhost.task DROP COLUMN result_key_id, DROP COLUMN sealed_failure",

@@ -18,7 +18,8 @@ const taskColumns = `t.id, t.name, t.status, t.executor, t.module, t.module_vers
     t.priority, t.tags, t.source, t.created_at, t.run_at, t.due_at, t.started_at, t.ended_at,
     t.queue_wait, t.run_time, t.attempt, t.max_attempts, t.timeout, t.requeue_on_interrupt, t.crashes,
     t.error, t.cause, t.trace, t.result_type, coalesce(length(t.result), 0) AS result_bytes, length(t.args) AS args_bytes,
-    t.node, t.idempotency_key, t.retried_from, t.resolved_by, t.key_id, t.result_key_id, t.sealed_failure, t.cancel_requested_at`
+    t.node, t.idempotency_key, t.retried_from, t.resolved_by, t.key_id, t.result_key_id, t.sealed_failure, t.cancel_requested_at,
+    t.expires_at, t.parent`
 
 // scanTask reads taskColumns, and what stands behind them into more. It opens what is
 // sealed of them.
@@ -26,6 +27,7 @@ func (s *Store) scanTask(row pgx.CollectableRow, t *task.Task, more ...any) erro
 	var (
 		id                      [16]byte
 		retriedFrom, resolvedBy *[16]byte
+		parent                  *[16]byte
 		module, digest          *string
 		version                 *int
 		status, executor        string
@@ -45,6 +47,7 @@ func (s *Store) scanTask(row pgx.CollectableRow, t *task.Task, more ...any) erro
 		&waited, &ran, &t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
 		&errText, &cause, &trace, &resultType, &t.ResultBytes, &t.ArgsBytes,
 		&node, &key, &retriedFrom, &resolvedBy, &argsKey, &resultKey, &sealed.Failure, &t.CancelRequestedAt,
+		&t.ExpiresAt, &parent,
 	}, more...)...)
 	if err != nil {
 		return err
@@ -66,7 +69,8 @@ func (s *Store) scanTask(row pgx.CollectableRow, t *task.Task, more ...any) erro
 	t.Error, t.Cause, t.Trace = value(errText), task.Cause(value(cause)), value(trace)
 	t.ResultType, t.Node, t.IdempotencyKey = value(resultType), value(node), value(key)
 	t.CancelRequestedAt = inUTC(t.CancelRequestedAt)
-	t.RetriedFrom, t.ResolvedBy = rawID(retriedFrom), rawID(resolvedBy)
+	t.ExpiresAt = inUTC(t.ExpiresAt)
+	t.RetriedFrom, t.ResolvedBy, t.Parent = rawID(retriedFrom), rawID(resolvedBy), rawID(parent)
 	sealed.ArgsKey, sealed.ResultKey = value(argsKey), value(resultKey)
 	s.vault.OpenTask(t, sealed)
 	return nil

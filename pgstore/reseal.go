@@ -68,12 +68,18 @@ ORDER BY id LIMIT $3`
 // What is locked by others is passed over. So this never waits while it holds locks,
 // and nobody can wait for it who holds one that it wants.
 const lockTasksText = `
-SELECT id, args, coalesce(key_id, ''), result, coalesce(result_key_id, ''), coalesce(error, ''), coalesce(trace, ''), sealed_failure
+SELECT id, args, coalesce(key_id, ''), result, coalesce(result_key_id, ''), coalesce(error, ''), coalesce(trace, ''), sealed_failure,
+    coalesce(unique_key, '')
 FROM {schema}.task WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`
 
+// A task whose unique key, made with a key, another one has already, which was enqueued
+// since, is unique no more.
 const resealTaskText = `
-UPDATE {schema}.task SET args = $2, key_id = $3, result = $4, result_key_id = nullif($5, ''),
-    error = nullif($6, ''), trace = nullif($7, ''), sealed_failure = $8
+UPDATE {schema}.task t SET args = $2, key_id = $3, result = $4, result_key_id = nullif($5, ''),
+    error = nullif($6, ''), trace = nullif($7, ''), sealed_failure = $8,
+    unique_key = CASE WHEN t.unique_key = $9 OR NOT EXISTS (
+            SELECT FROM {schema}.task u WHERE u.unique_key = $9 AND u.status IN ('pending', 'running'))
+        THEN nullif($9, '') END
 WHERE id = $1`
 
 // ResealTasks implements [riverstore.Resealer].
@@ -101,9 +107,9 @@ func (s *Store) ResealTasks(ctx context.Context, key string, after task.ID, f fu
 		}
 		var batch pgx.Batch
 		var t riverstore.StoredTask
-		_, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&t.ID), &t.Args, &t.ArgsKey, &t.Result, &t.ResultKey, &t.Error, &t.Trace, &t.Failure}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&t.ID), &t.Args, &t.ArgsKey, &t.Result, &t.ResultKey, &t.Error, &t.Trace, &t.Failure, &t.UniqueKey}, func() error {
 			if f(&t) {
-				batch.Queue(s.text(resealTaskText), [16]byte(t.ID), t.Args, nullable(t.ArgsKey), t.Result, t.ResultKey, t.Error, t.Trace, t.Failure)
+				batch.Queue(s.text(resealTaskText), [16]byte(t.ID), t.Args, nullable(t.ArgsKey), t.Result, t.ResultKey, t.Error, t.Trace, t.Failure, t.UniqueKey)
 			}
 			return nil
 		})

@@ -29,7 +29,7 @@ FROM {schema}.task t WHERE t.id = ANY ($1) ORDER BY t.id`
 
 // keysOfText says who has keys. Who does not only look locks them, in one order.
 const keysOfText = `
-SELECT k.name, k.key, k.task_id, coalesce(k.expires_at <= now(), false)
+SELECT k.name, k.key, k.task_id, coalesce(k.expires_at > now(), false)
 FROM {schema}.idempotency_key k
 JOIN unnest($1::text[], $2::text[]) AS r (name, key) USING (name, key)
 ORDER BY k.name, k.key`
@@ -37,7 +37,7 @@ ORDER BY k.name, k.key`
 // moveKeysText gives keys to the tasks that repeat those that had them, with the same
 // arguments.
 const moveKeysText = `
-UPDATE {schema}.idempotency_key k SET task_id = r.task_id, expires_at = NULL
+UPDATE {schema}.idempotency_key k SET task_id = r.task_id
 FROM unnest($1::text[], $2::text[], $3::uuid[]) AS r (name, key, task_id)
 WHERE k.name = r.name AND k.key = r.key`
 
@@ -49,13 +49,13 @@ WITH copied AS (
         module, module_version, module_digest, definition_index,
         args, args_type, key_id, tags, source, idempotency_key, unique_key, traceparent, parent, retried_from,
         created_at, run_at, due_at, expires_at,
-        max_attempts, retry_delay, retry_backoff, retry_max_delay,
+        max_attempts, retry_delay, retry_backoff, retry_max_delay, retry_jitter,
         timeout, memory, limits, requeue_on_interrupt)
     SELECT r.id, t.name, t.executor, 'pending', t.priority, r.ticket,
         t.module, t.module_version, t.module_digest, t.definition_index,
         r.args, t.args_type, r.key_id, t.tags, 'retry', r.key, t.unique_key, t.traceparent, t.parent, t.id,
-        now(), now(), now(), now() + (t.expires_at - t.created_at),
-        t.max_attempts, t.retry_delay, t.retry_backoff, t.retry_max_delay,
+        now(), now(), now(), now() + (t.expires_at - t.run_at),
+        t.max_attempts, t.retry_delay, t.retry_backoff, t.retry_max_delay, t.retry_jitter,
         t.timeout, t.memory, t.limits, t.requeue_on_interrupt
     FROM (
         SELECT r.*, nextval('{schema}.river_job_id_seq') AS ticket
@@ -162,20 +162,19 @@ func (s *Store) keysOf(ctx context.Context, tx pgx.Tx, all []*repeated, force, d
 	if err != nil {
 		return err
 	}
-	holders := make(map[keyName]task.ID)
+	holders := make(map[keyName]keyHolder)
+	var ids []task.ID
 	var name keyName
-	var id [16]byte
-	var expired bool
-	_, err = pgx.ForEachRow(rows, []any{&name.name, &name.key, &id, &expired}, func() error {
-		if !expired {
-			holders[name] = id
-		}
+	var holder keyHolder
+	_, err = pgx.ForEachRow(rows, []any{&name.name, &name.key, (*[16]byte)(&holder.id), &holder.outlives}, func() error {
+		holders[name] = holder
+		ids = append(ids, holder.id)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	blocking, err := s.blocking(ctx, pgxTx{tx}, values(holders))
+	keeps, err := s.keepers(ctx, pgxTx{tx}, ids)
 	if err != nil {
 		return err
 	}
@@ -184,23 +183,16 @@ func (s *Store) keysOf(ctx context.Context, tx pgx.Tx, all []*repeated, force, d
 			continue
 		}
 		holder, held := holders[keyName{r.name, *r.key}]
+		kept, stored := keeps[holder.id]
 		switch {
-		case held && holder == r.ID: // it passes to the new task
-		case held && blocking[holder]:
-			r.KeyHolder, r.key = &holder, nil
+		case held && holder.id == r.ID: // it passes to the new task
+		case held && (kept || !stored && holder.outlives):
+			r.KeyHolder, r.key = &holder.id, nil
 		default:
 			r.key = nil
 		}
 	}
 	return nil
-}
-
-func values[K comparable, V any](m map[K]V) []V {
-	out := make([]V, 0, len(m))
-	for _, v := range m {
-		out = append(out, v)
-	}
-	return out
 }
 
 // repeat stores the new tasks.

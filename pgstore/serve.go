@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -13,9 +14,12 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-// pollInterval is how often tickets are looked for: the precision of delays and
-// retries, and how soon a task is found whose notification was lost.
-const pollInterval = 100 * time.Millisecond
+// pollInterval is how often tickets are looked for: the precision of delays, and how
+// soon a task is found whose notification was lost.
+const pollInterval = 80 * time.Millisecond
+
+// wakeTimeout bounds the notification that a retry is due, which polling would find.
+const wakeTimeout = time.Second
 
 // ServeConfig says how tasks are worked.
 type ServeConfig = riverstore.ServeConfig
@@ -45,6 +49,8 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 		PollInterval: pollInterval,
 		Fleet:        s,
 		Commander:    s,
+		Expirer:      s,
+		Wake:         s.wake,
 		Schema:       s.schema,
 		Ended:        s.waiters.Tell,
 		Vault:        s.vault,
@@ -62,6 +68,16 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 		return runner.Stop(ctx)
 	})}
 	return nil
+}
+
+// wake has every node look at a queue.
+func (s *Store) wake(queue string) {
+	ctx, cancel := context.WithTimeout(context.Background(), wakeTimeout)
+	defer cancel()
+	_, err := s.control.Exec(ctx, s.text("SELECT pg_notify('{schema}.river_insert', json_build_object('queue', $1::text)::text)"), queue)
+	if err != nil {
+		s.logger.DebugContext(ctx, "the nodes could not be told of a retry; they will find it", slog.Any("error", err))
+	}
 }
 
 // startSweeping sweeps until the function that it returns is called.

@@ -8,9 +8,12 @@ import "strings"
 type statements struct {
 	insert    string
 	insertSQL string
-	// tagged are the same for rows of which some have tags.
+	// tagged are the same for rows of which some have tags, and unique for those of
+	// which some are to be unique.
 	tagged    string
 	taggedSQL string
+	unique    string
+	uniqueSQL string
 	claim     string
 	// claimChecked is for a queue with tickets that name no task.
 	claimChecked string
@@ -20,10 +23,12 @@ type statements struct {
 
 func newStatements(schema string) statements {
 	return statements{
-		insert:       inSchema(schema, insertHead+insertFromArrays+insertNoTags+insertTail),
-		insertSQL:    inSchema(schema, insertHead+insertFromJSON+insertNoTags+insertTail),
-		tagged:       inSchema(schema, insertHead+insertFromArrays+insertTags+insertTail),
-		taggedSQL:    inSchema(schema, insertHead+insertFromJSON+insertTags+insertTail),
+		insert:       inSchema(schema, insertHead+insertFromArrays+insertAsGiven+insertNoTags+insertTail),
+		insertSQL:    inSchema(schema, insertHead+insertFromJSON+insertAsGiven+insertNoTags+insertTail),
+		tagged:       inSchema(schema, insertHead+insertFromArrays+insertAsGiven+insertTags+insertTail),
+		taggedSQL:    inSchema(schema, insertHead+insertFromJSON+insertAsGiven+insertTags+insertTail),
+		unique:       inSchema(schema, insertHead+insertFromArrays+insertInOrder+insertTags+insertTail),
+		uniqueSQL:    inSchema(schema, insertHead+insertFromJSON+insertInOrder+insertTags+insertTail),
 		claim:        inSchema(schema, claimBy(taskOfTicket)),
 		claimChecked: inSchema(schema, claimBy(taskOfTicketChecked)),
 		finish:       inSchema(schema, finishText),

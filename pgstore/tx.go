@@ -106,20 +106,24 @@ func (t pgxTx) insert(ctx context.Context, statements *statements, b *batch) err
 	sources, keys := make([]string, n), make([]*string, n)
 	priorities, timeouts, delays, runAts := make([]int16, n), make([]int64, n), make([]int64, n), make([]*time.Time, n)
 	keyIDs := make([]*string, n)
+	expires, parents, uniques := make([]*int64, n), make([]*[16]byte, n), make([]*string, n)
 	for i := range b.rows {
 		r := &b.rows[i]
 		ids[i], defs[i] = r.ID, r.Def
 		args[i], argsTypes[i], tags[i] = r.Args, r.ArgsType, r.Tags
 		sources[i], keys[i] = r.Source, r.Key
 		priorities[i], timeouts[i], delays[i], runAts[i] = r.Priority, r.Timeout, r.Delay, r.RunAt
-		keyIDs[i] = r.KeyID
+		keyIDs[i], expires[i], parents[i], uniques[i] = r.KeyID, r.Expires, (*[16]byte)(r.Parent), r.Unique
 	}
 	text := statements.insert
-	if b.tagged {
+	switch {
+	case b.unique:
+		text = statements.unique
+	case b.tagged:
 		text = statements.tagged
 	}
 	return t.exec(ctx, text, b.definitions,
-		ids, defs, args, argsTypes, tags, sources, keys, priorities, timeouts, delays, runAts, keyIDs)
+		ids, defs, args, argsTypes, tags, sources, keys, priorities, timeouts, delays, runAts, keyIDs, expires, parents, uniques)
 }
 
 // sqlTx is a transaction of database/sql.
@@ -150,44 +154,11 @@ func (t sqlTx) insert(ctx context.Context, statements *statements, b *batch) err
 		return err
 	}
 	text := statements.insertSQL
-	if b.tagged {
+	switch {
+	case b.unique:
+		text = statements.uniqueSQL
+	case b.tagged:
 		text = statements.taggedSQL
 	}
 	return t.exec(ctx, text, string(b.definitions), string(rows))
-}
-
-// definitionReader reads definitions in a transaction.
-type definitionReader struct {
-	store *Store
-	tx    transaction
-}
-
-var _ riverstore.Definitions = definitionReader{}
-
-// Definition implements [riverstore.Definitions].
-func (r definitionReader) Definition(ctx context.Context, name string) (*task.Definition, error) {
-	var found *task.Definition
-	err := r.tx.query(ctx, r.store.text(definitionText+" WHERE name = $1"), []any{name}, func(row scanner) error {
-		def, err := scanDefinition(row)
-		found = &def
-		return err
-	})
-	switch {
-	case err != nil:
-		return nil, failed(err, "read definitions")
-	case found == nil:
-		return nil, fmt.Errorf("definition %s: %w", name, task.ErrNotFound)
-	}
-	return found, nil
-}
-
-// DefinitionNames implements [riverstore.Definitions].
-func (r definitionReader) DefinitionNames(ctx context.Context) (names []string, err error) {
-	err = r.tx.query(ctx, r.store.text("SELECT name FROM {schema}.definition ORDER BY name"), nil, func(row scanner) error {
-		var name string
-		err := row.Scan(&name)
-		names = append(names, name)
-		return err
-	})
-	return names, failed(err, "read definitions")
 }

@@ -18,10 +18,12 @@ import (
 const due = `state = 'available' AND queue = ?1 AND river_job.priority IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
     AND scheduled_at <= ?2 AND kind IN (SELECT value FROM json_each(?3))`
 
-// dueSQL finds the tickets to start next, and the tasks whose they are.
+// dueSQL finds the tickets to start next, and the tasks whose they are. A task whose
+// time is up is not started, and ends within a second, see Expire.
 const dueSQL = `
 SELECT river_job.id, task.rowid, kind, river_job.priority, river_job.created_at, scheduled_at
 FROM river_job LEFT JOIN task ON task.ticket = river_job.id AND task.status = 'pending'
+    AND (task.expires_at IS NULL OR task.expires_at > ?5)
 WHERE ` + due + `
 ORDER BY river_job.priority, scheduled_at, river_job.id
 LIMIT ?4`
@@ -47,7 +49,7 @@ UPDATE task SET
     queue_wait = queue_wait + ` + waited + `,
     attempt_wait = ` + waited + `
 WHERE rowid IN (SELECT value FROM json_each(?3))
-RETURNING ` + taskColumns + `, rowid, lease, definition_index, args, args_type, key_id, memory, coalesce(limits, ''), retry_delay, retry_backoff, retry_max_delay`
+RETURNING ` + taskColumns + `, rowid, lease, definition_index, args, args_type, key_id, memory, coalesce(limits, ''), retry_delay, retry_backoff, retry_max_delay, retry_jitter`
 
 // claimBatch bounds a claim, so that others who write need not wait long.
 const claimBatch = 500
@@ -100,7 +102,7 @@ func (w *session) take(ctx context.Context, queue, kinds string, at time.Time, l
 		err := rows.Scan(&t.ID, &t.row, &t.Kind, &t.Priority, &created, &scheduled)
 		t.Queue, t.CreatedAt, t.ScheduledAt = queue, fromRiver(created), fromRiver(scheduled)
 		return err
-	}, dueSQL, queue, riverTime(at), kinds, limit)
+	}, dueSQL, queue, riverTime(at), kinds, limit, micros(at))
 	if err != nil || len(taken) == 0 {
 		return nil, err
 	}
@@ -140,7 +142,7 @@ func (w *session) startTasks(ctx context.Context, node string, at time.Time, tak
 		var row, memory, delay, maxDelay int64
 		var limits string
 		var argsKey sql.NullString
-		err := w.scanTask(rows, &exec.Task, &row, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &argsKey, &memory, &limits, &delay, &claim.Retry.Backoff, &maxDelay)
+		err := w.scanTask(rows, &exec.Task, &row, &exec.Lease, &exec.Index, &exec.Args, &exec.ArgsType, &argsKey, &memory, &limits, &delay, &claim.Retry.Backoff, &maxDelay, &claim.Retry.Jitter)
 		if err != nil {
 			return nil, err
 		}

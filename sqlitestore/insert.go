@@ -20,12 +20,12 @@ const (
 INSERT INTO task (
     id, name, executor, status, priority,
     module, module_version, module_digest, definition_index,
-    args, args_type, tags, source, idempotency_key,
-    created_at, run_at, due_at,
-    max_attempts, retry_delay, retry_backoff, retry_max_delay,
+    args, args_type, tags, source, parent, idempotency_key, unique_key,
+    created_at, run_at, due_at, expires_at,
+    max_attempts, retry_delay, retry_backoff, retry_max_delay, retry_jitter,
     timeout, memory, requeue_on_interrupt, ticket, limits, key_id
 ) VALUES `
-	insertTaskRow = "(?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertTaskRow = "(?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	// A call whose reply was lost may be repeated.
 	insertTaskTail = " ON CONFLICT (id) DO NOTHING"
 
@@ -66,15 +66,20 @@ func (w *session) insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID
 	// Taken under the writer's lock: who had to wait for it is younger.
 	at := now()
 	ids := make([]task.ID, len(rows))
-	keys := make(map[key]*held)
+	keys, uniques := make(map[key]*held), make(map[string]task.ID)
 	fresh := make([]*newTask, 0, len(rows))
 	for i, row := range rows {
 		id, err := w.claimKey(ctx, row, at, keys)
 		if err != nil {
 			return nil, nil, err
 		}
-		ids[i] = id
-		if id != row.ID {
+		known := id != row.ID
+		if !known {
+			if id, known, err = w.claimUnique(ctx, row, keys, uniques); err != nil {
+				return nil, nil, err
+			}
+		}
+		if ids[i] = id; known {
 			continue
 		}
 		// Each has a moment of its own, so that one that is given back finds its
@@ -149,7 +154,7 @@ func (w *session) insertTasks(ctx context.Context, tasks []*newTask) error {
 	var stored int64
 	write := func(text string) func([]*newTask) error {
 		return func(tasks []*newTask) error {
-			args := make([]any, 0, 26*len(tasks))
+			args := make([]any, 0, 30*len(tasks))
 			for _, t := range tasks {
 				args = t.appendTo(args)
 			}
@@ -242,12 +247,19 @@ func (t *newTask) appendTo(values []any) []any {
 	if args == nil {
 		args = []byte{} // the column takes no NULL
 	}
+	var parent, expires any
+	if !t.Parent.IsZero() {
+		parent = t.Parent[:]
+	}
+	if t.ExpiresAfter > 0 {
+		expires = micros(t.due.Add(t.ExpiresAfter))
+	}
 	return append(values,
 		t.ID[:], def.Name, string(def.Executor), t.Priority,
 		module, version, digest, def.Index,
-		args, t.ArgsType, t.tags, string(t.Source), nullable(t.IdempotencyKey),
-		micros(t.created), micros(t.due), micros(t.due),
-		options.Retries+1, options.Delay.Microseconds(), options.Backoff, options.MaxDelay.Microseconds(),
+		args, t.ArgsType, t.tags, string(t.Source), parent, nullable(t.IdempotencyKey), nullable(t.UniqueKey),
+		micros(t.created), micros(t.due), micros(t.due), expires,
+		options.Retries+1, options.Delay.Microseconds(), options.Backoff, options.MaxDelay.Microseconds(), options.Jitter,
 		t.Timeout.Microseconds(), options.Memory, options.RequeueOnInterrupt, t.ticket, nullable(t.limits), nullable(t.KeyID),
 	)
 }

@@ -4,21 +4,23 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/task"
 )
 
+// keyHolderSQL says who has a key: a task that is to succeed, or has, or one that is
+// there no more and whose key outlives it.
 const keyHolderSQL = `
-SELECT t.id, t.status, k.args_digest
-FROM idempotency_key k JOIN task t ON t.id = k.task_id
-WHERE k.name = ? AND k.key = ? AND (k.expires_at IS NULL OR k.expires_at > ?)`
+SELECT k.task_id, k.args_digest
+FROM idempotency_key k LEFT JOIN task t ON t.id = k.task_id
+WHERE k.name = ?1 AND k.key = ?2
+    AND (t.status IN ('pending', 'running', 'success') OR t.id IS NULL AND k.expires_at > ?3)`
 
 const putKeySQL = `
-INSERT INTO idempotency_key (name, key, task_id, args_digest) VALUES (?, ?, ?, ?)
-ON CONFLICT (name, key) DO UPDATE SET task_id = excluded.task_id, args_digest = excluded.args_digest, expires_at = NULL`
+INSERT INTO idempotency_key (name, key, task_id, args_digest, expires_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (name, key) DO UPDATE SET task_id = excluded.task_id, args_digest = excluded.args_digest, expires_at = excluded.expires_at`
 
 // key is an idempotency key: each definition has its own.
 type key struct{ name, text string }
@@ -45,7 +47,11 @@ func (w *session) claimKey(ctx context.Context, row *riverstore.Row, at time.Tim
 		}
 	}
 	if holder == nil {
-		_, err := w.ExecContext(ctx, putKeySQL, k.name, k.text, row.ID[:], digest)
+		var expires any
+		if row.IdempotencyTTL > 0 {
+			expires = micros(at.Add(row.IdempotencyTTL))
+		}
+		_, err := w.ExecContext(ctx, putKeySQL, k.name, k.text, row.ID[:], digest, expires)
 		if err != nil {
 			return task.ID{}, err
 		}
@@ -53,7 +59,7 @@ func (w *session) claimKey(ctx context.Context, row *riverstore.Row, at time.Tim
 	}
 	keys[k] = holder
 	if !row.SameArgs(holder.digest) {
-		return task.ID{}, &task.ConflictError{Problem: fmt.Sprintf("the idempotency key %.80q was used for %s with other arguments: use another key for another task", k.text, k.name)}
+		return task.ID{}, &task.KeyConflictError{Name: k.name, Key: k.text}
 	}
 	return holder.by, nil
 }
@@ -62,16 +68,12 @@ func (w *session) claimKey(ctx context.Context, row *riverstore.Row, at time.Tim
 // has let go of its key.
 func (w *session) keyHolder(ctx context.Context, k key, at time.Time) (*held, error) {
 	var id, digest []byte
-	var status task.Status
-	err := w.scanRow(ctx, keyHolderSQL, []any{k.name, k.text, micros(at)}, &id, &status, &digest)
+	err := w.scanRow(ctx, keyHolderSQL, []any{k.name, k.text, micros(at)}, &id, &digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // nobody holds it
 	}
 	if err != nil {
 		return nil, err
-	}
-	if status != task.Pending && status != task.Running && status != task.Success {
-		return nil, nil //nolint:nilnil // nobody holds it
 	}
 	return &held{by: toID(id), digest: digest}, nil
 }

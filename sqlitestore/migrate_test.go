@@ -123,6 +123,8 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 		"DROP INDEX task_by_duration",
 		"DROP TABLE task_tag",
 		"ALTER TABLE node DROP COLUMN drain_requested_at",
+		"DROP INDEX task_expiring",
+		"ALTER TABLE task DROP COLUMN retry_jitter",
 		"DROP INDEX task_ticket",
 		"ALTER TABLE task DROP COLUMN ticket",
 		"ALTER TABLE node DROP COLUMN functions",

@@ -170,6 +170,18 @@ func (s *Store) Wasm(ctx context.Context, digest string) ([]byte, error) {
 	return wasm, nil
 }
 
+// VersionDefinitions implements [riverstore.Definitions].
+func (s *Store) VersionDefinitions(ctx context.Context, module string, version int) ([]task.Definition, error) {
+	found, err := s.versions(ctx, "SELECT "+versionColumns+" FROM module m JOIN module_version v ON v.module = m.name WHERE m.name = ? AND v.version = ?", module, version)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("version %d of module %s: %w", version, module, task.ErrNotFound)
+	}
+	return found[0].Definitions, nil
+}
+
 // Definition implements the store's side of enqueueing: it returns what can be
 // enqueued under a name, or task.ErrNotFound.
 func (s *Store) Definition(ctx context.Context, name string) (*task.Definition, error) {

@@ -17,7 +17,8 @@ const taskColumns = `id, name, status, executor, module, module_version, module_
     priority, tags, source, created_at, run_at, due_at, started_at, ended_at,
     queue_wait, run_time, attempt, max_attempts, timeout, requeue_on_interrupt, crashes,
     error, cause, trace, result_type, coalesce(length(result), 0), length(args),
-    node, idempotency_key, retried_from, resolved_by, key_id, result_key_id, sealed_failure, cancel_requested_at`
+    node, idempotency_key, retried_from, resolved_by, key_id, result_key_id, sealed_failure, cancel_requested_at,
+    expires_at, parent`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -25,9 +26,9 @@ type scanner interface{ Scan(dest ...any) error }
 // sealed of them.
 func scanTask(vault *riverstore.Vault, row scanner, t *task.Task, more ...any) error {
 	var (
-		id, retriedFrom, resolvedBy                                             []byte
+		id, retriedFrom, resolvedBy, parent                                     []byte
 		module, digest, errText, cause, trace, resultType, node, idempotencyKey sql.NullString
-		version, startedAt, endedAt, cancelledAt                                sql.NullInt64
+		version, startedAt, endedAt, cancelledAt, expiresAt                     sql.NullInt64
 		argsKey, resultKey                                                      sql.NullString
 		sealed                                                                  riverstore.SealedColumns
 		tags                                                                    string
@@ -39,6 +40,7 @@ func scanTask(vault *riverstore.Vault, row scanner, t *task.Task, more ...any) e
 		&waited, &ran, &t.Attempt, &t.MaxAttempts, &timeout, &t.RequeueOnInterrupt, &t.Crashes,
 		&errText, &cause, &trace, &resultType, &t.ResultBytes, &t.ArgsBytes,
 		&node, &idempotencyKey, &retriedFrom, &resolvedBy, &argsKey, &resultKey, &sealed.Failure, &cancelledAt,
+		&expiresAt, &parent,
 	}, more...)...)
 	if err != nil {
 		return err
@@ -61,7 +63,8 @@ func scanTask(vault *riverstore.Vault, row scanner, t *task.Task, more ...any) e
 	t.Error, t.Cause, t.Trace = errText.String, task.Cause(cause.String), trace.String
 	t.ResultType, t.Node, t.IdempotencyKey = resultType.String, node.String, idempotencyKey.String
 	t.CancelRequestedAt = fromNullMicros(cancelledAt)
-	t.RetriedFrom, t.ResolvedBy = optionalID(retriedFrom), optionalID(resolvedBy)
+	t.ExpiresAt = fromNullMicros(expiresAt)
+	t.RetriedFrom, t.ResolvedBy, t.Parent = optionalID(retriedFrom), optionalID(resolvedBy), optionalID(parent)
 	sealed.ArgsKey, sealed.ResultKey = argsKey.String, resultKey.String
 	vault.OpenTask(t, sealed)
 	return nil

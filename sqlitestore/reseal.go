@@ -57,7 +57,7 @@ func (s *Store) Reencrypt(ctx context.Context, progress func(done, total int64))
 // Rows are looked for without the writer's lock, which may take long where most are
 // done, and written where they are still what was read.
 var staleTasksSQL = `
-SELECT id, lease, args, key_id, result, result_key_id, error, trace, sealed_failure FROM task
+SELECT id, lease, args, key_id, result, result_key_id, error, trace, sealed_failure, coalesce(unique_key, '') FROM task
 WHERE id > ?1 AND (
     coalesce(key_id, '') <> ?2
     OR result IS NOT NULL AND coalesce(result_key_id, '') <> ?2
@@ -65,9 +65,13 @@ WHERE id > ?1 AND (
     OR sealed_failure IS NOT NULL AND ` + keyOf("sealed_failure") + ` <> ?2)
 ORDER BY id LIMIT ?3`
 
-// Whatever changes the result changes the lease.
+// Whatever changes the result changes the lease. A task whose unique key, made with a
+// key, another one has already, which was enqueued since, is unique no more.
 const resealTaskSQL = `
-UPDATE task SET args = ?1, key_id = ?2, result = ?3, result_key_id = ?4, error = ?5, trace = ?6, sealed_failure = ?7
+UPDATE task SET args = ?1, key_id = ?2, result = ?3, result_key_id = ?4, error = ?5, trace = ?6, sealed_failure = ?7,
+    unique_key = CASE WHEN unique_key = ?15 OR NOT EXISTS (
+            SELECT 1 FROM task u WHERE u.unique_key = ?15 AND u.status IN ('pending', 'running'))
+        THEN nullif(?15, '') END
 WHERE id = ?8 AND lease = ?9 AND key_id IS ?10 AND result_key_id IS ?11 AND error IS ?12 AND trace IS ?13 AND sealed_failure IS ?14`
 
 // staleTask is a task, and what its row is to hold for it to be written.
@@ -93,7 +97,7 @@ func (s *Store) ResealTasks(ctx context.Context, key string, after task.ID, f fu
 			}
 			if _, err := w.ExecContext(ctx, resealTaskSQL,
 				t.Args, nullable(t.ArgsKey), t.Result, nullable(t.ResultKey), nullable(t.Error), nullable(t.Trace), t.Failure,
-				t.ID[:], t.lease, t.argsKey, t.resultKey, t.errorText, t.trace, t.failure); err != nil {
+				t.ID[:], t.lease, t.argsKey, t.resultKey, t.errorText, t.trace, t.failure, t.UniqueKey); err != nil {
 				return err
 			}
 		}
@@ -113,7 +117,7 @@ func (s *Store) staleTasks(ctx context.Context, after task.ID, key string) ([]st
 	for size := 0; size < resealBytes && rows.Next(); {
 		var t staleTask
 		var id []byte
-		if err := rows.Scan(&id, &t.lease, &t.Args, &t.argsKey, &t.Result, &t.resultKey, &t.errorText, &t.trace, &t.failure); err != nil {
+		if err := rows.Scan(&id, &t.lease, &t.Args, &t.argsKey, &t.Result, &t.resultKey, &t.errorText, &t.trace, &t.failure, &t.UniqueKey); err != nil {
 			return nil, err
 		}
 		t.ID, t.ArgsKey, t.ResultKey = toID(id), t.argsKey.String, t.resultKey.String

@@ -26,11 +26,11 @@ FROM task t WHERE t.id = ?`
 
 // keyOfSQL says who has a key, and whether that task keeps it.
 const keyOfSQL = `
-SELECT k.task_id, coalesce(h.status IN ('pending', 'running', 'success') AND (k.expires_at IS NULL OR k.expires_at > ?3), 0)
+SELECT k.task_id, coalesce(h.status IN ('pending', 'running', 'success'), k.expires_at > ?3, 0)
 FROM idempotency_key k LEFT JOIN task h ON h.id = k.task_id
 WHERE k.name = ?1 AND k.key = ?2`
 
-const moveKeySQL = "UPDATE idempotency_key SET task_id = ?3, expires_at = NULL WHERE name = ?1 AND key = ?2"
+const moveKeySQL = "UPDATE idempotency_key SET task_id = ?3 WHERE name = ?1 AND key = ?2"
 
 // copySQL stores a new task with all that the old one had.
 const copySQL = `
@@ -39,13 +39,13 @@ INSERT INTO task (
     module, module_version, module_digest, definition_index,
     args, args_type, key_id, tags, source, idempotency_key, unique_key, traceparent, parent, retried_from,
     created_at, run_at, due_at, expires_at,
-    max_attempts, retry_delay, retry_backoff, retry_max_delay,
+    max_attempts, retry_delay, retry_backoff, retry_max_delay, retry_jitter,
     timeout, memory, limits, requeue_on_interrupt
 ) SELECT ?2, name, executor, 'pending', priority, ?3,
     module, module_version, module_digest, definition_index,
     ?4, args_type, ?5, tags, 'retry', ?6, unique_key, traceparent, parent, id,
-    ?7, ?7, ?7, ?7 + (expires_at - created_at),
-    max_attempts, retry_delay, retry_backoff, retry_max_delay,
+    ?7, ?7, ?7, ?7 + (expires_at - run_at),
+    max_attempts, retry_delay, retry_backoff, retry_max_delay, retry_jitter,
     timeout, memory, limits, requeue_on_interrupt
 FROM task WHERE id = ?1`
 

@@ -15,7 +15,7 @@ import (
 )
 
 // pollInterval is how often tickets are looked for without a change of the file:
-// the precision of delays and retries.
+// the precision of delays.
 const pollInterval = 50 * time.Millisecond
 
 // ServeConfig says how tasks are worked.
@@ -102,6 +102,8 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 		PollInterval: v.store.poll,
 		Bus:          v.store.bus,
 		Commander:    v.store,
+		Wake:         v.store.bus.Wake,
+		Expirer:      v.store,
 		Ended:        v.store.waiters.Tell,
 		Vault:        v.store.vault,
 		Logger:       v.store.logger,

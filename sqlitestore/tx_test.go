@@ -77,7 +77,7 @@ func TestARefusedEnqueueLeavesTheTransaction(t *testing.T) {
 	other := with
 	other.Args = []byte("1")
 	_, err = store.EnqueueManyTx(t.Context(), tx, []task.Request{with, other})
-	var conflict *task.ConflictError
+	var conflict *task.KeyConflictError
 	require.ErrorAs(t, err, &conflict)
 	require.NoError(t, tx.Commit())
 	require.Equal(t, 1, count(t, db, "SELECT count(*) FROM task"))

@@ -2,7 +2,6 @@ package task
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"time"
 )
@@ -22,7 +21,10 @@ const (
 	MaxMemory      = 1 << 30
 	MaxRetries     = 1000
 	MaxRetryDelay  = 30 * 24 * time.Hour
-	MaxNameBytes   = 100
+	// MaxExpiresAfter and MaxIdempotencyTTL bound what their names say.
+	MaxExpiresAfter   = 366 * 24 * time.Hour
+	MaxIdempotencyTTL = 366 * 24 * time.Hour
+	MaxNameBytes      = 100
 )
 
 // Definition says what can be enqueued under a name.
@@ -53,11 +55,30 @@ type Options struct {
 	Backoff float64
 	// MaxDelay bounds the wait before a retry. Defaults to [MaxRetryDelay].
 	MaxDelay time.Duration
+	// Jitter spreads the waits before retries, so that tasks which failed together do
+	// not come back together: each wait is made shorter by up to this part of it. From
+	// 0, the default, which leaves waits exact, to 1.
+	Jitter float64
 	// Priority is from 1 (lowest) to 10 (highest). Defaults to 5. A call may
 	// say otherwise.
 	Priority int
 	// Timeout bounds one attempt. Defaults to a minute, at most an hour.
 	Timeout time.Duration
+	// ExpiresAfter bounds the task as a whole, from when it is first due: past that
+	// it starts no more, what runs of it is stopped, and it fails with
+	// [CauseExpired]. Defaults to 0: no bound. At most [MaxExpiresAfter]. A call may
+	// say otherwise.
+	ExpiresAfter time.Duration
+	// Unique keeps a second such task from being enqueued while one is pending or
+	// running. Defaults to [NotUnique]. A call may say otherwise.
+	Unique Unique
+	// IdempotencyTTL is how long an idempotency key holds at least, from the enqueue
+	// that took it: also when its task has been deleted by then. Defaults to 0: as
+	// long as the task is kept. At most [MaxIdempotencyTTL]. A call may say otherwise.
+	IdempotencyTTL time.Duration
+	// Eager has a task enqueued at once that is added during a request, and not when
+	// the request's handler has returned. A call may say otherwise.
+	Eager bool
 	// RequeueOnInterrupt runs the task again, from the start, when its node
 	// stopped or died under it. Leave it false for work that must not be
 	// begun twice: the task then ends as interrupted.
@@ -91,6 +112,7 @@ func (o Options) WithDefaults() Options {
 	setDefault(&o.Backoff, 1)
 	setDefault(&o.MaxDelay, MaxRetryDelay)
 	setDefault(&o.Priority, DefaultPriority)
+	setDefault(&o.Unique, NotUnique)
 	setDefault(&o.Timeout, DefaultTimeout)
 	setDefault(&o.Executor, Async)
 	setDefault(&o.Memory, DefaultMemory)
@@ -121,6 +143,8 @@ func (o Options) Validate() error {
 		return invalid("backoff", "must be from 1 to 1000, is %v", o.Backoff)
 	case o.MaxDelay < 0 || o.MaxDelay > MaxRetryDelay:
 		return invalid("max_delay", "must be from 0 to %v, is %v", MaxRetryDelay, o.MaxDelay)
+	case !(o.Jitter >= 0 && o.Jitter <= 1):
+		return invalid("jitter", "must be from 0 to 1, is %v", o.Jitter)
 	case o.Timeout < time.Millisecond || o.Timeout > MaxTimeout:
 		return invalid("timeout", "must be from 1ms to %v, is %v", MaxTimeout, o.Timeout)
 	case o.Memory < minMemory || o.Memory > MaxMemory:
@@ -142,6 +166,9 @@ func (o Options) Validate() error {
 	case Wasm, Async, Thread:
 	default:
 		return invalid("executor", "must be wasm, async or thread, is %q", o.Executor)
+	}
+	if err := validateLife(o.ExpiresAfter, o.Unique, o.IdempotencyTTL); err != nil {
+		return err
 	}
 	return ValidatePriority(o.Priority)
 }
@@ -166,82 +193,5 @@ func ValidateName(name string) error {
 	if !namePattern.MatchString(name) {
 		return invalid("name", "%q must be words of a-z, 0-9, - and _ joined by dots, such as thumbs.resize", name)
 	}
-	return nil
-}
-
-// optionsJSON is the JSON form of Options: durations as Go writes them.
-type optionsJSON struct {
-	Retries            int      `json:"retries"`
-	Delay              string   `json:"delay"`
-	Backoff            float64  `json:"backoff"`
-	MaxDelay           string   `json:"max_delay"`
-	Priority           int      `json:"priority"`
-	Timeout            string   `json:"timeout"`
-	RequeueOnInterrupt bool     `json:"requeue_on_interrupt"`
-	Executor           Executor `json:"executor"`
-	Memory             int64    `json:"memory_bytes"`
-	Fuel               int64    `json:"fuel"`
-	Depth              int      `json:"depth"`
-	ResultBytes        int64    `json:"result_bytes"`
-	LogBytes           int64    `json:"log_bytes"`
-	ArgsBytes          int64    `json:"args_bytes"`
-	Reset              Reset    `json:"reset"`
-}
-
-// MarshalJSON writes durations in Go's form, such as "1m30s".
-func (o Options) MarshalJSON() ([]byte, error) {
-	return json.Marshal(optionsJSON{
-		Retries:            o.Retries,
-		Delay:              o.Delay.String(),
-		Backoff:            o.Backoff,
-		MaxDelay:           o.MaxDelay.String(),
-		Priority:           o.Priority,
-		Timeout:            o.Timeout.String(),
-		RequeueOnInterrupt: o.RequeueOnInterrupt,
-		Executor:           o.Executor,
-		Memory:             o.Memory,
-		Fuel:               o.Fuel,
-		Depth:              o.Depth,
-		ResultBytes:        o.ResultBytes,
-		LogBytes:           o.LogBytes,
-		ArgsBytes:          o.ArgsBytes,
-		Reset:              o.Reset,
-	})
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (o *Options) UnmarshalJSON(text []byte) error {
-	var in optionsJSON
-	if err := json.Unmarshal(text, &in); err != nil {
-		return err
-	}
-	out := Options{
-		Retries:            in.Retries,
-		Backoff:            in.Backoff,
-		Priority:           in.Priority,
-		RequeueOnInterrupt: in.RequeueOnInterrupt,
-		Executor:           in.Executor,
-		Memory:             in.Memory,
-		Fuel:               in.Fuel,
-		Depth:              in.Depth,
-		ResultBytes:        in.ResultBytes,
-		LogBytes:           in.LogBytes,
-		ArgsBytes:          in.ArgsBytes,
-		Reset:              in.Reset,
-	}
-	for _, d := range []struct {
-		field *time.Duration
-		text  string
-	}{{&out.Delay, in.Delay}, {&out.MaxDelay, in.MaxDelay}, {&out.Timeout, in.Timeout}} {
-		if d.text == "" {
-			continue
-		}
-		value, err := time.ParseDuration(d.text)
-		if err != nil {
-			return fmt.Errorf("task options: %w", err)
-		}
-		*d.field = value
-	}
-	*o = out
 	return nil
 }

@@ -123,6 +123,18 @@ const (
 
 func (e *ConflictError) Error() string { return e.Problem }
 
+// KeyConflictError reports an idempotency key that stands for other arguments.
+// Nothing was stored.
+type KeyConflictError struct {
+	// Name is the definition's.
+	Name string
+	Key  string
+}
+
+func (e *KeyConflictError) Error() string {
+	return fmt.Sprintf("the idempotency key %.80q was used for %s with other arguments: use another key for another task", e.Key, e.Name)
+}
+
 // Failure is why an attempt did not succeed.
 type Failure struct {
 	Cause   Cause

@@ -20,6 +20,7 @@ func TestOptionsDefaults(t *testing.T) {
 		MaxDelay: 30 * 24 * time.Hour,
 		Priority: 5,
 		Timeout:  time.Minute,
+		Unique:   task.NotUnique,
 		Executor: task.Async,
 		Memory:   64 << 20,
 
@@ -38,6 +39,7 @@ func TestOptionsDefaultsKeepWhatIsSet(t *testing.T) {
 		Retries: 3, Delay: time.Second, Backoff: 2, MaxDelay: time.Minute, Priority: 9,
 		Timeout: time.Hour, RequeueOnInterrupt: true, Executor: task.Thread, Memory: 1 << 20,
 		Fuel: 1, Depth: 2, ResultBytes: 3, LogBytes: 4, ArgsBytes: 5, Reset: task.Fresh,
+		Jitter: 0.5, ExpiresAfter: time.Hour, Unique: task.UniqueArgs, IdempotencyTTL: time.Minute, Eager: true,
 	}
 	require.Equal(t, set, set.WithDefaults())
 }
@@ -60,6 +62,21 @@ func TestOptionsValidate(t *testing.T) {
 		"backoff above":        {func(o *task.Options) { o.Backoff = 1000.1 }, "backoff"},
 		"backoff NaN":          {func(o *task.Options) { o.Backoff = math.NaN() }, "backoff"},
 		"backoff infinite":     {func(o *task.Options) { o.Backoff = math.Inf(1) }, "backoff"},
+		"jitter most":          {func(o *task.Options) { o.Jitter = 1 }, ""},
+		"jitter above":         {func(o *task.Options) { o.Jitter = 1.01 }, "jitter"},
+		"jitter below":         {func(o *task.Options) { o.Jitter = -0.01 }, "jitter"},
+		"jitter NaN":           {func(o *task.Options) { o.Jitter = math.NaN() }, "jitter"},
+		"expires least":        {func(o *task.Options) { o.ExpiresAfter = time.Millisecond }, ""},
+		"expires too soon":     {func(o *task.Options) { o.ExpiresAfter = 1 }, "expires_after"},
+		"expires negative":     {func(o *task.Options) { o.ExpiresAfter = -time.Hour }, "expires_after"},
+		"expires most":         {func(o *task.Options) { o.ExpiresAfter = task.MaxExpiresAfter }, ""},
+		"expires above":        {func(o *task.Options) { o.ExpiresAfter = task.MaxExpiresAfter + 1 }, "expires_after"},
+		"unique by name":       {func(o *task.Options) { o.Unique = task.UniqueName }, ""},
+		"unique by arguments":  {func(o *task.Options) { o.Unique = task.UniqueArgs }, ""},
+		"unique of no kind":    {func(o *task.Options) { o.Unique = "tags" }, "unique"},
+		"key TTL most":         {func(o *task.Options) { o.IdempotencyTTL = task.MaxIdempotencyTTL }, ""},
+		"key TTL above":        {func(o *task.Options) { o.IdempotencyTTL = task.MaxIdempotencyTTL + 1 }, "idempotency_ttl"},
+		"key TTL negative":     {func(o *task.Options) { o.IdempotencyTTL = -1 }, "idempotency_ttl"},
 		"max_delay -1":         {func(o *task.Options) { o.MaxDelay = -1 }, "max_delay"},
 		"max_delay above":      {func(o *task.Options) { o.MaxDelay = task.MaxRetryDelay + 1 }, "max_delay"},
 		"timeout too short":    {func(o *task.Options) { o.Timeout = time.Millisecond - 1 }, "timeout"},
@@ -123,11 +140,12 @@ func TestOptionsJSON(t *testing.T) {
 		Retries: 3, Delay: 1500 * time.Millisecond, Backoff: 1.5, MaxDelay: 90 * time.Second, Priority: 7,
 		Timeout: 90 * time.Minute, RequeueOnInterrupt: true, Executor: task.Wasm, Memory: 1 << 20,
 		Fuel: 1 << 40, Depth: 300, ResultBytes: 2048, LogBytes: 4096, ArgsBytes: 8192, Reset: task.Fresh,
+		Jitter: 0.25, ExpiresAfter: time.Hour, Unique: task.UniqueName, IdempotencyTTL: 24 * time.Hour, Eager: true,
 	}
 	text, err := json.Marshal(options)
 	require.NoError(t, err)
-	require.Equal(t, `{"retries":3,"delay":"1.5s","backoff":1.5,"max_delay":"1m30s","priority":7,`+
-		`"timeout":"1h30m0s","requeue_on_interrupt":true,"executor":"wasm","memory_bytes":1048576,`+
+	require.Equal(t, `{"retries":3,"delay":"1.5s","backoff":1.5,"max_delay":"1m30s","jitter":0.25,"priority":7,`+
+		`"timeout":"1h30m0s","expires_after":"1h0m0s","unique":"name","idempotency_ttl":"24h0m0s","eager":true,"requeue_on_interrupt":true,"executor":"wasm","memory_bytes":1048576,`+
 		`"fuel":1099511627776,"depth":300,"result_bytes":2048,"log_bytes":4096,"args_bytes":8192,"reset":"fresh"}`, string(text))
 
 	var back task.Options
@@ -152,6 +170,7 @@ func TestOptionsJSONMalformed(t *testing.T) {
 		"delay without unit": `{"delay":"5"}`,
 		"delay a number":     `{"delay":5}`,
 		"max_delay a word":   `{"max_delay":"soon"}`,
+		"expires a word":     `{"expires_after":"never"}`,
 		"timeout a word":     `{"timeout":"never"}`,
 		"retries a text":     `{"retries":"3"}`,
 		"not an object":      `[]`,

@@ -31,6 +31,8 @@ type Request struct {
 	EnqueueOptions
 	// Source defaults to [Manual].
 	Source Source
+	// Parent is the task that enqueues this one, zero for none.
+	Parent ID
 }
 
 // EnqueueOptions are the choices of one call. The zero value takes the
@@ -38,8 +40,16 @@ type Request struct {
 type EnqueueOptions struct {
 	// IdempotencyKey makes the call safe to repeat: while a task of the same
 	// definition with this key is pending, running or has succeeded, its id is
-	// returned and nothing is enqueued. At most [MaxIdempotencyKeyBytes].
+	// returned and nothing is enqueued. Other arguments with the same key are a
+	// [*KeyConflictError]. At most [MaxIdempotencyKeyBytes].
 	IdempotencyKey string
+	// IdempotencyTTL is how long the key holds at least, after this call, where its
+	// task may be deleted sooner. Defaults to the definition's.
+	IdempotencyTTL time.Duration
+	// Unique returns the id of the earlier task, and enqueues nothing, while one is
+	// pending or running: of the same definition, or with the same arguments too.
+	// Defaults to the definition's.
+	Unique Unique
 	// Tags are shown with the task and can be searched. See [MaxTags].
 	Tags map[string]string
 	// Priority is from 1 to 10. Defaults to the definition's.
@@ -50,6 +60,15 @@ type EnqueueOptions struct {
 	RunAt time.Time
 	// Timeout bounds each attempt. Defaults to the definition's.
 	Timeout time.Duration
+	// ExpiresAfter bounds the task as a whole, from when it is first due. Defaults to
+	// the definition's.
+	ExpiresAfter time.Duration
+	// Version is the version of the module to run, with the options and the schema
+	// that it declares. Defaults to the one that is live. A Go function has none.
+	Version int
+	// Eager says whether a task that is added during a request is enqueued at once,
+	// and not when its handler has returned. Nil stands for the definition's choice.
+	Eager *bool
 }
 
 // Validate reports the first field whose value is not allowed.
@@ -75,6 +94,10 @@ func (r *Request) Validate() error {
 		return invalid("run_at", "must be at most %v ahead", MaxEnqueueDelay)
 	case r.Timeout != 0 && (r.Timeout < time.Millisecond || r.Timeout > MaxTimeout):
 		return invalid("timeout", "must be from 1ms to %v, is %v", MaxTimeout, r.Timeout)
+	case r.Version < 0:
+		return invalid("version", "must not be negative, is %d", r.Version)
+	case r.IdempotencyTTL != 0 && r.IdempotencyKey == "":
+		return invalid("idempotency_ttl", "is of use with an idempotency_key only: give both, or neither")
 	case len(r.IdempotencyKey) > MaxIdempotencyKeyBytes:
 		return invalid("idempotency_key", "is %d bytes long, at most %d are allowed", len(r.IdempotencyKey), MaxIdempotencyKeyBytes)
 	case len(r.ArgsType) > MaxTagBytes:
@@ -83,6 +106,9 @@ func (r *Request) Validate() error {
 		return invalid("idempotency_key", notText)
 	case !isText(r.ArgsType):
 		return invalid("args_type", notText)
+	}
+	if err := validateLife(r.ExpiresAfter, r.Unique, r.IdempotencyTTL); err != nil {
+		return err
 	}
 	return validateTags(r.Tags)
 }

@@ -77,6 +77,8 @@ const (
 	CauseLimit Cause = "limit"
 	// CauseTimeout: the attempt ran longer than its timeout.
 	CauseTimeout Cause = "timeout"
+	// CauseExpired: the task did not succeed within its ExpiresAfter.
+	CauseExpired Cause = "expired"
 	// CauseInterrupted: the node stopped while the attempt ran.
 	CauseInterrupted Cause = "interrupted"
 	// CauseCrashed: what ran the attempt died: its node, or the sandbox worker that

@@ -35,6 +35,8 @@ type Task struct {
 	// StartedAt is when the first attempt started.
 	StartedAt *time.Time `json:"start_time"`
 	EndedAt   *time.Time `json:"end_time"`
+	// ExpiresAt is when the task fails that has not succeeded by then, nil for never.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// QueueWait is how long the task was due and waited for a slot, before all of
 	// its attempts that have started. RunTime is how long its attempts ran that have
 	// ended. In JSON: seconds.
@@ -71,6 +73,8 @@ type Task struct {
 	// Node is the node that runs, or last ran, the task.
 	Node           string `json:"node,omitempty"`
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
+	// Parent is the task that enqueued this one.
+	Parent *ID `json:"parent,omitempty"`
 	// RetriedFrom is the task that this one repeats; ResolvedBy is the task
 	// that repeated this one.
 	RetriedFrom *ID `json:"retried_from,omitempty"`

@@ -31,8 +31,8 @@ func TestWordsAreTheReferences(t *testing.T) {
 	require.Equal(t, []task.Level{"debug", "info", "warn", "error"}, []task.Level{task.Debug, task.Info, task.Warn, task.Error})
 	require.Equal(t, []task.Reset{"pooled", "fresh"}, []task.Reset{task.Pooled, task.Fresh})
 	require.Equal(t,
-		[]task.Cause{"error", "trap", "limit", "timeout", "interrupted", "crashed", "cancelled", "host"},
-		[]task.Cause{task.CauseError, task.CauseTrap, task.CauseLimit, task.CauseTimeout, task.CauseInterrupted, task.CauseCrashed, task.CauseCancelled, task.CauseHost})
+		[]task.Cause{"error", "trap", "limit", "timeout", "expired", "interrupted", "crashed", "cancelled", "host"},
+		[]task.Cause{task.CauseError, task.CauseTrap, task.CauseLimit, task.CauseTimeout, task.CauseExpired, task.CauseInterrupted, task.CauseCrashed, task.CauseCancelled, task.CauseHost})
 }
 
 func TestPermanent(t *testing.T) {

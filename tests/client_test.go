@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -108,22 +109,29 @@ func (b body) text() []byte {
 // enqueue enqueues and returns the id. It may be called from any goroutine.
 func (c *client) enqueue(ctx context.Context, b body, header ...string) (id string, a answer, err error) {
 	a, err = c.send(ctx, "POST", "/v1/tasks", b.text(), header...)
-	if err != nil || a.status != 201 {
+	if err != nil || !a.taken() {
 		return "", a, err
 	}
 	var out struct {
-		ID string `json:"task_id"`
+		ID        string `json:"task_id"`
+		Duplicate bool   `json:"duplicate"`
 	}
 	err = json.Unmarshal(a.body, &out)
+	if err == nil && out.Duplicate != (a.status == 200) {
+		err = fmt.Errorf("answered %d: %s", a.status, a.body)
+	}
 	return out.ID, a, err
 }
+
+// taken reports whether an enqueue stored a task, or found the one that it means.
+func (a answer) taken() bool { return a.status == 201 || a.status == 200 }
 
 // mustEnqueue enqueues what must be accepted.
 func (c *client) mustEnqueue(t *testing.T, b body, header ...string) string {
 	t.Helper()
 	id, a, err := c.enqueue(t.Context(), b, header...)
 	require.NoError(t, err)
-	require.Equal(t, 201, a.status, "%s", a.body)
+	require.True(t, a.taken(), "%d %s", a.status, a.body)
 	require.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, id)
 	require.Equal(t, "/v1/tasks/"+id, a.header.Get("Location"))
 	return id

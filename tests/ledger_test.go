@@ -171,7 +171,7 @@ func (c *crowd) insist(ctx context.Context, own *client, e *entry) (string, erro
 		urls := *c.addresses.Load()
 		own.url = urls[try%len(urls)]
 		id, status, err := c.ask(ctx, own, e)
-		if status == 201 || err != nil {
+		if status == 201 || status == 200 || err != nil {
 			return id, err
 		}
 		e.ambiguous++
@@ -204,7 +204,7 @@ func (c *crowd) ask(ctx context.Context, own *client, e *entry) (id string, stat
 		return "", 0, nil
 	case a.status == 503:
 		c.unavailable.Add(1)
-	case a.status != 201:
+	case !a.taken():
 		return "", a.status, fmt.Errorf("answered %d: %s", a.status, a.body)
 	}
 	for {

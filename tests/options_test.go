@@ -76,12 +76,16 @@ func TestIdempotencyKey(t *testing.T) {
 
 	const callers = 16
 	ids := make([]string, callers)
+	var stored atomic.Int64
 	var calls sync.WaitGroup
 	for i := range callers {
 		calls.Go(func() {
 			id, a, err := c.enqueue(t.Context(), once, "Idempotency-Key", "order 17")
-			if err != nil || a.status != 201 {
+			if err != nil || !a.taken() {
 				t.Errorf("%v, %d %s", err, a.status, a.body)
+			}
+			if a.status == 201 {
+				stored.Add(1)
 			}
 			ids[i] = id
 		})
@@ -90,12 +94,13 @@ func TestIdempotencyKey(t *testing.T) {
 	for _, id := range ids {
 		require.Equal(t, ids[0], id)
 	}
+	require.EqualValues(t, 1, stored.Load(), "the others are told that it was there")
 	require.Equal(t, "order 17", c.awaitEnd(t, ids[0]).Key)
 	require.Equal(t, ids[0], c.mustEnqueue(t, once, "Idempotency-Key", "order 17"), "also after it has succeeded")
 
 	other := once
 	other.Args = json.RawMessage(`{"order":18}`)
-	c.request(t, "POST", "/v1/tasks", other.text(), "Idempotency-Key", "order 17").problem(t, 409, "conflict")
+	c.request(t, "POST", "/v1/tasks", other.text(), "Idempotency-Key", "order 17").problem(t, 422, "idempotency_key_reused")
 	require.NotEqual(t, ids[0], c.mustEnqueue(t, other, "Idempotency-Key", "order 18"))
 
 	// A task that has failed lets go of its key: the next call is another try.

@@ -162,32 +162,6 @@ func (c *client) versions(ctx context.Context, name string) ([]modules.Version, 
 	return out.Versions, err
 }
 
-// enqueueBody is the body of an enqueue.
-type enqueueBody struct {
-	Name     string            `json:"name"`
-	Args     json.RawMessage   `json:"args,omitempty"`
-	Priority int               `json:"priority,omitempty"`
-	Tags     map[string]string `json:"tags,omitempty"`
-	Delay    string            `json:"delay,omitempty"`
-	Timeout  string            `json:"timeout,omitempty"`
-}
-
-func (c *client) enqueue(ctx context.Context, body enqueueBody, idempotencyKey string) (id task.ID, err error) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return id, err
-	}
-	header := http.Header{}
-	if idempotencyKey != "" {
-		header.Set("Idempotency-Key", idempotencyKey)
-	}
-	var out struct {
-		ID task.ID `json:"task_id"`
-	}
-	err = c.do(ctx, http.MethodPost, "/v1/tasks", "application/json", text, header, &out)
-	return out.ID, err
-}
-
 func (c *client) nodes(ctx context.Context) ([]task.Node, error) {
 	var out struct {
 		Nodes []task.Node `json:"nodes"`

@@ -173,10 +173,11 @@ func demoTasks(dir, images string) ([]*demoTask, error) {
 // followAll enqueues the tasks and tells of each as it ends.
 func (a *app) followAll(ctx context.Context, c *client, tasks []*demoTask) error {
 	for _, t := range tasks {
-		var err error
-		if t.id, err = c.enqueue(ctx, t.body, ""); err != nil {
+		stored, err := c.enqueue(ctx, t.body, "")
+		if err != nil {
 			return fmt.Errorf("enqueue %s: %w", t.body.Name, err)
 		}
+		t.id = stored.ID
 	}
 	bar := newProgress(a.stderr, len(tasks))
 	defer bar.clear()

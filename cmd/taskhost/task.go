@@ -3,9 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -45,96 +43,6 @@ func (a *app) taskCommand() *cobra.Command {
 	return group
 }
 
-func (a *app) taskEnqueueCommand() *cobra.Command {
-	var (
-		argsText, key, delay, timeout string
-		priority                      int
-		tagTexts                      []string
-		wait                          bool
-		waitTimeout                   time.Duration
-	)
-	cmd := &cobra.Command{
-		Use:   "enqueue NAME",
-		Short: "Enqueue a task and print its id",
-		Long: `Enqueue a task and print its id, or with --wait, what became of it.
-
-With --wait the command ends with 0 where the task succeeded, with 1 where it did
-not, and with 124 where it has not ended within --wait-timeout. Neither that nor
-Ctrl-C does anything to the task.`,
-		Example: `  taskhost task enqueue demo.flaky --args '{"fail_times":1}' --wait
-  taskhost task enqueue reports.sales --args @sales.json --tag customer=acme`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: a.remote(func(cmd *cobra.Command, args []string, c *client) error {
-			if waitTimeout < 0 {
-				return usagef("--wait-timeout must not be negative, is %v", waitTimeout)
-			}
-			input, err := a.readArgs(argsText)
-			if err != nil {
-				return err
-			}
-			tags, err := parseTags(tagTexts)
-			if err != nil {
-				return err
-			}
-			id, err := c.enqueue(cmd.Context(), enqueueBody{
-				Name: args[0], Args: input, Priority: priority, Tags: tags, Delay: delay, Timeout: timeout,
-			}, key)
-			if err != nil {
-				return err
-			}
-			if !wait && waitTimeout == 0 {
-				return a.print(map[string]string{"task_id": id.String()}, func(t *table) { t.row(id) })
-			}
-			return a.waitForEnd(cmd.Context(), c, id, waitTimeout)
-		}),
-	}
-	flags := cmd.Flags()
-	flags.StringVar(&argsText, "args", "", "arguments as JSON, @FILE to read them from a file, - from standard input")
-	flags.StringVar(&key, "idempotency-key", "", "enqueue once for this key, and print the first task's id after that")
-	flags.StringVar(&delay, "delay", "", "wait before the first attempt, such as 1m30s")
-	flags.StringVar(&timeout, "timeout", "", "bound each attempt, such as 30s")
-	flags.IntVar(&priority, "priority", 0, "1 (lowest) to 10 (highest) (default the definition's)")
-	flags.StringArrayVar(&tagTexts, "tag", nil, "KEY=VALUE, may be repeated")
-	flags.BoolVar(&wait, "wait", false, "wait for the end, print the task, and fail unless it succeeded")
-	flags.DurationVar(&waitTimeout, "wait-timeout", 0, "wait for at most this long, such as 30s (default without an end)")
-	return cmd
-}
-
-func parseTags(texts []string) (map[string]string, error) {
-	tags := make(map[string]string, len(texts))
-	for _, text := range texts {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return nil, usagef("--tag %q must be KEY=VALUE", text)
-		}
-		tags[key] = value
-	}
-	return tags, nil
-}
-
-// readArgs reads arguments from where --args says.
-func (a *app) readArgs(text string) (json.RawMessage, error) {
-	var input []byte
-	var err error
-	switch {
-	case text == "":
-		return nil, nil
-	case text == "-":
-		input, err = io.ReadAll(a.stdin)
-	case strings.HasPrefix(text, "@"):
-		input, err = os.ReadFile(text[1:])
-	default:
-		input = []byte(text)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !json.Valid(input) {
-		return nil, usagef("--args is not valid JSON: write --args '{\"key\":\"value\"}', or --args @FILE")
-	}
-	return input, nil
-}
-
 func (a *app) taskShow(cmd *cobra.Command, args []string, c *client) error {
 	id, err := parseID(args[0])
 	if err != nil {
@@ -165,6 +73,9 @@ func fillTask(t *task.Task, out *table) {
 	out.row("status", t.Status)
 	out.row("attempts", fmt.Sprintf("%d of %d", t.Attempt, t.MaxAttempts))
 	out.row("priority", t.Priority)
+	if t.Parent != nil {
+		out.row("enqueued by", t.Parent)
+	}
 	for _, key := range slices.Sorted(maps.Keys(t.Tags)) {
 		out.row("tag", key+"="+t.Tags[key])
 	}
@@ -190,6 +101,8 @@ func fillTask(t *task.Task, out *table) {
 	}
 	if t.EndedAt != nil {
 		out.row("ended", timeText(*t.EndedAt))
+	} else if t.ExpiresAt != nil {
+		out.row("expires", timeText(*t.ExpiresAt))
 	}
 	if t.StartedAt != nil {
 		out.row("queue wait", durationText(t.QueueWait))

@@ -44,6 +44,8 @@ func (r *Runner) attempt(ctx context.Context, claim *Claim, log task.LogSink) *E
 	if cause := context.Cause(ctx); errors.Is(cause, task.ErrCancelled) {
 		return decide(claim, task.Outcome{}, cause) // before it began
 	}
+	ctx, cancelExpiry := claim.withExpiry(ctx)
+	defer cancelExpiry()
 	unavailable := false
 	prepared := survive(func() (out task.Outcome) {
 		if out.Failure = r.unseal(claim); out.Failure != nil {

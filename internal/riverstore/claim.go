@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
@@ -50,6 +51,7 @@ func (r *Runner) bound(claims []*Claim) {
 	most := r.config.Ceilings.WithDefaults()
 	for _, claim := range claims {
 		exec := &claim.Execution
+		claim.claimedAt = time.Now()
 		exec.Limits = most.Bound(exec.Limits)
 		exec.Task.Timeout = min(exec.Task.Timeout, most.Timeout)
 		claim.mostTime = most.Timeout

@@ -12,7 +12,15 @@ import (
 type Database interface {
 	Inserter
 	Attempts
+	Expirer
 	Ender
+}
+
+// Expirer ends tasks whose time is up.
+type Expirer interface {
+	// Expire ends tasks that are pending past their time, with [Expired], up to
+	// limit, and returns their ids.
+	Expire(ctx context.Context, limit int) ([]task.ID, error)
 }
 
 // Definitions finds what can be enqueued.
@@ -20,6 +28,9 @@ type Definitions interface {
 	// Definition returns the definition of that name, or an error that is
 	// task.ErrNotFound.
 	Definition(ctx context.Context, name string) (*task.Definition, error)
+	// VersionDefinitions returns the definitions of a version of a module, or an
+	// error that is task.ErrNotFound.
+	VersionDefinitions(ctx context.Context, module string, version int) ([]task.Definition, error)
 	// DefinitionNames lists every name, for suggestions.
 	DefinitionNames(ctx context.Context) ([]string, error)
 }
@@ -29,7 +40,7 @@ type Inserter interface {
 	Definitions
 	// Insert stores tasks with their tickets, all or none, and wakes the
 	// queues. It returns the id of each: its own, or that of the earlier task
-	// that holds its idempotency key. A row whose own id is stored already is
+	// that holds its idempotency key or its unique key. A row whose own id is stored already is
 	// left as it is, so that a call whose reply was lost can be repeated.
 	Insert(ctx context.Context, rows []*Row) ([]task.ID, error)
 }
@@ -83,9 +94,16 @@ type Row struct {
 	ArgsType       string
 	Tags           map[string]string
 	Source         task.Source
+	Parent         task.ID // zero for none
 	IdempotencyKey string
-	Priority       int
-	Timeout        time.Duration
+	// IdempotencyTTL is how long the key holds at least, 0 for as long as its task.
+	IdempotencyTTL time.Duration
+	// UniqueKey is held by one task that is pending or running, empty for none.
+	UniqueKey string
+	Priority  int
+	Timeout   time.Duration
+	// ExpiresAfter bounds the task from when it is first due, 0 for never.
+	ExpiresAfter time.Duration
 	// Delay or RunAt postpone the first attempt; with neither it is due now,
 	// by the database's clock.
 	Delay time.Duration
@@ -118,7 +136,8 @@ type Claim struct {
 	// StartedAt is when the attempt was claimed, by the database's clock.
 	StartedAt time.Time
 
-	mostTime time.Duration // the longest timeout that this node allows
+	mostTime  time.Duration // the longest timeout that this node allows
+	claimedAt time.Time     // StartedAt by this process's clock, or a little later
 }
 
 // attempt names the attempt.
@@ -141,6 +160,7 @@ type RetryPolicy struct {
 	Delay    time.Duration
 	Backoff  float64
 	MaxDelay time.Duration
+	Jitter   float64
 }
 
 // End is how an attempt ended, and what becomes of its task.
@@ -174,6 +194,7 @@ type End struct {
 	SealedFailure []byte
 	SealedAttempt []byte
 
+	queue  string // of the task's executor, where a retry is to be waited for
 	sealed bool
 	tries  int // how often storing it has failed
 }

@@ -3,8 +3,6 @@ package riverstore
 import (
 	"errors"
 	"fmt"
-	"math"
-	"time"
 
 	"github.com/taskhost/taskhost/internal/text"
 	"github.com/taskhost/taskhost/task"
@@ -49,7 +47,11 @@ func decide(claim *Claim, outcome task.Outcome, stopped error) *End {
 		end.Status, end.Outcome = task.Failed, task.Failed
 	default:
 		end.Status, end.Outcome = task.Pending, task.Failed
-		end.Wait = claim.Retry.wait(t.Attempt)
+		end.Wait, end.queue = claim.Retry.wait(t.ID, t.Attempt), claim.Ticket.Queue
+		if left, expires := claim.left(); expires && end.Wait >= left {
+			end.Status, end.Wait = task.Failed, 0
+			end.Failure.Message += " (not tried again: the task would have expired by then)"
+		}
 	}
 	return end
 }
@@ -60,6 +62,10 @@ func reason(claim *Claim, failure *task.Failure, stopped error) *task.Failure {
 	out := *failure
 	out.Message, out.Trace = text.Cut(out.Message, maxMessage), text.Cut(out.Trace, maxTrace)
 	switch {
+	case errors.Is(stopped, errExpired):
+		out.Cause = task.CauseExpired
+		out.Message = "expired: the task's time was up while its attempt ran: give it a larger expires_after, or less to do"
+		out.Permanent = true
 	case errors.Is(stopped, errTimeout):
 		out.Cause = task.CauseTimeout
 		out.Message = fmt.Sprintf("timeout: the attempt ran longer than %v: give the task a larger timeout (at most %v) or less to do", claim.Execution.Task.Timeout, claim.mostTime)
@@ -71,19 +77,6 @@ func reason(claim *Claim, failure *task.Failure, stopped error) *task.Failure {
 		out.Cause = task.CauseError
 	}
 	return &out
-}
-
-// wait is how long the retry after the given attempt waits:
-// Delay × Backoff^(attempt-1), at most MaxDelay.
-func (p RetryPolicy) wait(attempt int) time.Duration {
-	if p.Delay <= 0 {
-		return 0 // times infinity would be no number
-	}
-	wait := float64(p.Delay) * math.Pow(p.Backoff, float64(attempt-1))
-	if wait >= float64(p.MaxDelay) { // +Inf too
-		return p.MaxDelay
-	}
-	return time.Duration(wait)
 }
 
 // Crashed says what becomes of a task whose node died while it ran. Stores use

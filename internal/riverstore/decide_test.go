@@ -10,48 +10,6 @@ import (
 	"github.com/taskhost/taskhost/task"
 )
 
-func TestRetryWait(t *testing.T) {
-	const month = task.MaxRetryDelay
-	for name, test := range map[string]struct {
-		policy  RetryPolicy
-		attempt int
-		want    time.Duration
-	}{
-		"no delay":             {RetryPolicy{Delay: 0, Backoff: 1, MaxDelay: month}, 1, 0},
-		"the first retry":      {RetryPolicy{Delay: time.Second, Backoff: 2, MaxDelay: month}, 1, time.Second},
-		"the second":           {RetryPolicy{Delay: time.Second, Backoff: 2, MaxDelay: month}, 2, 2 * time.Second},
-		"the fifth":            {RetryPolicy{Delay: time.Second, Backoff: 2, MaxDelay: month}, 5, 16 * time.Second},
-		"a constant wait":      {RetryPolicy{Delay: time.Second, Backoff: 1, MaxDelay: month}, 1000, time.Second},
-		"a fraction":           {RetryPolicy{Delay: 100 * time.Millisecond, Backoff: 1.5, MaxDelay: month}, 3, 225 * time.Millisecond},
-		"at its bound":         {RetryPolicy{Delay: time.Second, Backoff: 2, MaxDelay: 4 * time.Second}, 3, 4 * time.Second},
-		"above its bound":      {RetryPolicy{Delay: time.Second, Backoff: 2, MaxDelay: 3 * time.Second}, 3, 3 * time.Second},
-		"a delay above it":     {RetryPolicy{Delay: time.Minute, Backoff: 1, MaxDelay: time.Second}, 1, time.Second},
-		"above a Duration":     {RetryPolicy{Delay: time.Hour, Backoff: 1000, MaxDelay: month}, 50, month},
-		"above a float":        {RetryPolicy{Delay: time.Hour, Backoff: 1000, MaxDelay: month}, 1000, month},
-		"no delay, overflowed": {RetryPolicy{Delay: 0, Backoff: 1000, MaxDelay: month}, 1000, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			require.Equal(t, test.want, test.policy.wait(test.attempt))
-		})
-	}
-}
-
-// TestRetryWaitIsWithinItsBounds goes over every attempt that there can be.
-func TestRetryWaitIsWithinItsBounds(t *testing.T) {
-	for _, backoff := range []float64{1, 1.0001, 2, 10, 1000} {
-		for _, delay := range []time.Duration{0, 1, time.Millisecond, task.MaxRetryDelay} {
-			policy := RetryPolicy{Delay: delay, Backoff: backoff, MaxDelay: task.MaxRetryDelay}
-			before := time.Duration(0)
-			for attempt := 1; attempt <= task.MaxRetries; attempt++ {
-				wait := policy.wait(attempt)
-				require.GreaterOrEqual(t, wait, before, "%+v, attempt %d: it does not shrink", policy, attempt)
-				require.LessOrEqual(t, wait, task.MaxRetryDelay, "%+v, attempt %d", policy, attempt)
-				before = wait
-			}
-		}
-	}
-}
-
 func claimOf(t task.Task) *Claim {
 	t.ID = task.ID{1}
 	return &Claim{
@@ -59,6 +17,32 @@ func claimOf(t task.Task) *Claim {
 		Retry:     RetryPolicy{Delay: time.Second, Backoff: 3, MaxDelay: time.Minute},
 		mostTime:  time.Hour,
 	}
+}
+
+// TestDecideWhereATaskExpires: a retry that would come after that is not waited for.
+func TestDecideWhereATaskExpires(t *testing.T) {
+	at := time.Now()
+	expiring := func(left time.Duration) *Claim {
+		claim := claimOf(task.Task{Attempt: 1, MaxAttempts: 3, ExpiresAt: new(at.Add(left))})
+		claim.StartedAt, claim.claimedAt = at, time.Now()
+		return claim
+	}
+	broken := func() task.Outcome { return task.Outcome{Failure: &task.Failure{Message: "broken"}} }
+	end := decide(expiring(time.Hour), broken(), nil)
+	require.Equal(t, task.Pending, end.Status)
+	require.Equal(t, time.Second, end.Wait)
+
+	end = decide(expiring(time.Second), broken(), nil)
+	require.Equal(t, task.Failed, end.Status)
+	require.Zero(t, end.Wait)
+	require.Equal(t, task.CauseError, end.Failure.Cause)
+	require.Equal(t, "broken (not tried again: the task would have expired by then)", end.Failure.Message)
+
+	end = decide(expiring(0), broken(), errExpired)
+	require.Equal(t, task.Failed, end.Status)
+	require.Equal(t, task.Failed, end.Outcome)
+	require.Equal(t, task.CauseExpired, end.Failure.Cause)
+	require.Equal(t, task.Success, decide(expiring(0), task.Outcome{}, errExpired).Status, "a success in the last moment")
 }
 
 func TestDecide(t *testing.T) {

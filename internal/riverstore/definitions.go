@@ -2,6 +2,9 @@ package riverstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,6 +72,52 @@ func (d *definitions) get(ctx context.Context, db Definitions, name string) (*de
 	defer d.mu.Unlock()
 	if d.generation == generation {
 		d.known[name] = fresh
+	}
+	return fresh, nil
+}
+
+// version returns a definition as a version of its module declares it, 0 for the one
+// that is live.
+func (d *definitions) version(ctx context.Context, db Definitions, name string, version int) (*definition, error) {
+	live, err := d.get(ctx, db, name)
+	if err != nil || version == 0 {
+		return live, err
+	}
+	if live.Module == nil {
+		return nil, &task.InvalidError{Field: "version", Problem: fmt.Sprintf("cannot be chosen, because %s is a Go function", name)}
+	}
+	if version == live.Module.Version {
+		return live, nil
+	}
+	// A version never changes, so it is remembered for as long as all is.
+	pinned := fmt.Sprintf("%s version %d of %s", name, version, live.Module.Name)
+	d.mu.Lock()
+	known, generation := d.known[pinned], d.generation
+	d.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	declared, err := db.VersionDefinitions(ctx, live.Module.Name, version)
+	if err != nil {
+		if errors.Is(err, task.ErrNotFound) {
+			return nil, &task.InvalidError{Field: "version", Problem: fmt.Sprintf("is %d, and module %s has no such version", version, live.Module.Name)}
+		}
+		return nil, err
+	}
+	i := slices.IndexFunc(declared, func(def task.Definition) bool { return def.Name == name })
+	if i < 0 {
+		return nil, &task.InvalidError{Field: "version", Problem: fmt.Sprintf("is %d, and that version of module %s does not have %s", version, live.Module.Name, name)}
+	}
+	fresh := &definition{Definition: &declared[i]}
+	if len(fresh.Args) > 0 {
+		if fresh.schema, err = argschema.Compile(fresh.Args); err != nil {
+			return nil, err
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.generation == generation {
+		d.known[pinned] = fresh
 	}
 	return fresh, nil
 }

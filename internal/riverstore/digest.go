@@ -33,6 +33,10 @@ func (v *Vault) UniqueKey(name string, args []byte, argsType string) []byte {
 	if v == nil {
 		return plain
 	}
+	return v.keyedUnique(name, plain)
+}
+
+func (v *Vault) keyedUnique(name string, plain []byte) []byte {
 	return append([]byte{keyedDigest}, v.hasher.Sum("unique", []byte(name), plain)...)
 }
 

@@ -96,7 +96,11 @@ func (r *Runner) finish(ends []*End) error {
 	if r.config.Ended != nil {
 		r.config.Ended(ended(ends, stored))
 	}
+	now := time.Now()
 	for i, ok := range stored {
+		if end := ends[i]; ok && end.queue != "" && end.Status == task.Pending && end.Wait > 0 {
+			r.wakes.at(end.queue, now.Add(end.Wait))
+		}
 		if !ok {
 			r.config.Logger.Debug("an attempt ended after its task had moved on",
 				slog.String("task_id", ends[i].ID.String()), slog.Int64("lease", ends[i].Lease))

@@ -1,6 +1,7 @@
 package riverstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,38 +61,72 @@ func (e *Enqueuer) Forget() { e.definitions.forget() }
 // ends first, the task may or may not have been stored: repeat the call with
 // an idempotency key to find out.
 func (e *Enqueuer) Enqueue(ctx context.Context, request task.Request) (task.ID, error) {
+	stored, err := e.Submit(ctx, request)
+	return stored.ID, err
+}
+
+// Submit is [Enqueuer.Enqueue], and says whether the task was there already.
+func (e *Enqueuer) Submit(ctx context.Context, request task.Request) (task.Enqueued, error) {
 	row, err := e.Prepare(ctx, request, e.db)
 	if err != nil {
-		return task.ID{}, err
+		return task.Enqueued{}, err
 	}
-	if e.keysApart && row.IdempotencyKey != "" {
+	if e.keysApart && (row.IdempotencyKey != "" || row.UniqueKey != "") {
 		ids, err := e.db.Insert(ctx, []*Row{row})
 		if err != nil {
-			return task.ID{}, err
+			return task.Enqueued{}, err
 		}
-		return ids[0], nil
+		return row.enqueued(ids[0]), nil
 	}
 	call := &insertion{row: row, done: make(chan error, 1)}
 	e.group.add(call)
 	select {
 	case err := <-call.done:
-		return call.id, err
+		if err != nil {
+			return task.Enqueued{}, err
+		}
+		return row.enqueued(call.id), nil
 	case <-ctx.Done():
-		return task.ID{}, fmt.Errorf("enqueue %s: %w", request.Name, context.Cause(ctx))
+		return task.Enqueued{}, fmt.Errorf("enqueue %s: %w", request.Name, context.Cause(ctx))
 	}
+}
+
+// enqueued says what became of a row under whose request id is the task.
+func (r *Row) enqueued(id task.ID) task.Enqueued {
+	return task.Enqueued{ID: id, Duplicate: id != r.ID}
 }
 
 // EnqueueMany stores all requests in one transaction, or none.
 func (e *Enqueuer) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
+	_, ids, err := e.insertMany(ctx, requests)
+	return ids, err
+}
+
+// SubmitMany is [Enqueuer.EnqueueMany], and says of each whether the task was there
+// already.
+func (e *Enqueuer) SubmitMany(ctx context.Context, requests []task.Request) ([]task.Enqueued, error) {
+	rows, ids, err := e.insertMany(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	stored := make([]task.Enqueued, len(ids))
+	for i, id := range ids {
+		stored[i] = rows[i].enqueued(id)
+	}
+	return stored, nil
+}
+
+func (e *Enqueuer) insertMany(ctx context.Context, requests []task.Request) ([]*Row, []task.ID, error) {
 	rows := make([]*Row, len(requests))
 	for i, request := range requests {
 		row, err := e.Prepare(ctx, request, e.db)
 		if err != nil {
-			return nil, fmt.Errorf("request %d: %w", i, err)
+			return nil, nil, fmt.Errorf("request %d: %w", i, err)
 		}
 		rows[i] = row
 	}
-	return e.db.Insert(ctx, rows)
+	ids, err := e.db.Insert(ctx, rows)
+	return rows, ids, err
 }
 
 // Wait returns when no shared transaction is under way, or when ctx ends.
@@ -126,7 +161,7 @@ func (e *Enqueuer) Prepare(ctx context.Context, request task.Request, db Definit
 	if err := request.Validate(); err != nil {
 		return nil, err
 	}
-	def, err := e.definitions.get(ctx, db, request.Name)
+	def, err := e.definitions.version(ctx, db, request.Name, request.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -147,22 +182,17 @@ func (e *Enqueuer) Prepare(ctx context.Context, request task.Request, db Definit
 		Args:           args,
 		ArgsType:       argsType,
 		Tags:           request.Tags,
-		Source:         request.Source,
+		Source:         cmp.Or(request.Source, task.Manual),
+		Parent:         request.Parent,
 		IdempotencyKey: request.IdempotencyKey,
-		Priority:       request.Priority,
-		Timeout:        request.Timeout,
+		IdempotencyTTL: cmp.Or(request.IdempotencyTTL, def.Options.IdempotencyTTL),
+		Priority:       cmp.Or(request.Priority, def.Options.Priority),
+		Timeout:        cmp.Or(request.Timeout, def.Options.Timeout),
+		ExpiresAfter:   cmp.Or(request.ExpiresAfter, def.Options.ExpiresAfter),
 		Delay:          request.Delay,
 		RunAt:          request.RunAt,
 	}
-	if row.Source == "" {
-		row.Source = task.Manual
-	}
-	if row.Priority == 0 {
-		row.Priority = def.Options.Priority
-	}
-	if row.Timeout == 0 {
-		row.Timeout = def.Options.Timeout
-	}
+	row.UniqueKey = e.vault.uniqueKey(cmp.Or(request.Unique, def.Options.Unique), def.Name, args, argsType)
 	e.vault.sealRow(row)
 	return row, nil
 }
@@ -183,6 +213,11 @@ func (d *definition) checkArgs(args []byte, argsType string) ([]byte, string, er
 	}
 	if len(args) == 0 && d.schema != nil {
 		args = []byte("{}")
+		if problems := d.schema.Check(args); len(problems) > 0 {
+			problems[0].Problem = "there are none, which stands for {}: " + problems[0].Problem
+			return nil, "", &task.ArgumentError{Name: d.Name, Problems: problems}
+		}
+		return args, argsType, nil
 	}
 	if len(args) == 0 {
 		return args, argsType, nil

@@ -238,3 +238,41 @@ func TestEnqueueMany(t *testing.T) {
 	require.True(t, strings.HasPrefix(err.Error(), "request 1: "), err.Error())
 	require.Len(t, db.batches, 1, "nothing of the second call is stored")
 }
+
+func TestSubmitSaysWhatWasThere(t *testing.T) {
+	earlier := newID(t)
+	for _, apart := range []bool{false, true} {
+		e := enqueuer(func(rows []*Row) ([]task.ID, error) {
+			if rows[0].IdempotencyKey == "" && rows[0].UniqueKey == "" {
+				return []task.ID{rows[0].ID}, nil
+			}
+			return []task.ID{earlier}, nil
+		})
+		e.keysApart = apart
+		fresh, err := e.Submit(t.Context(), task.Request{Name: "free"})
+		require.NoError(t, err)
+		require.False(t, fresh.Duplicate)
+		for _, options := range []task.EnqueueOptions{{IdempotencyKey: "k"}, {Unique: task.UniqueName}} {
+			got, err := e.Submit(t.Context(), task.Request{Name: "free", EnqueueOptions: options})
+			require.NoError(t, err)
+			require.Equal(t, task.Enqueued{ID: earlier, Duplicate: true}, got)
+		}
+	}
+}
+
+func TestUniqueKeys(t *testing.T) {
+	key := func(unique task.Unique, name, args, argsType string) string {
+		return (*Vault)(nil).uniqueKey(unique, name, []byte(args), argsType)
+	}
+	require.Empty(t, key(task.NotUnique, "a", "1", contentJSON))
+	require.Empty(t, key("", "a", "1", contentJSON))
+	require.Equal(t, key(task.UniqueName, "a", "1", contentJSON), key(task.UniqueName, "a", "2", "text/plain"))
+	same := key(task.UniqueArgs, "a", `{"x":[1,2]}`, contentJSON)
+	require.Equal(t, same, key(task.UniqueArgs, "a", ` { "x": [1, 2] }`, contentJSON))
+	for _, other := range []string{
+		key(task.UniqueArgs, "b", `{"x":[1,2]}`, contentJSON), key(task.UniqueArgs, "a", `{"x":[2,1]}`, contentJSON),
+		key(task.UniqueArgs, "a", `{"x":[1,2]}`, "text/plain"), key(task.UniqueName, "a", `{"x":[1,2]}`, contentJSON),
+	} {
+		require.NotEqual(t, same, other)
+	}
+}

@@ -36,6 +36,7 @@ func (r *Runner) keepInOrder() {
 		}
 		r.look("reconcile", r.reconcile)
 		r.look("orders", r.obey)
+		r.look("expire", r.expire)
 		if r.pulse != nil && r.pulse.mayJudge() {
 			r.look("take over", r.takeOver)
 		}

@@ -59,6 +59,8 @@ type StoredTask struct {
 	// Error and Trace are in clear, or else Failure holds them.
 	Error, Trace string
 	Failure      []byte
+	// UniqueKey may be made of the arguments. It is empty where the task has none.
+	UniqueKey string
 }
 
 // StoredTexts is what is private in a row of an attempt, its error and trace, or of a
@@ -231,6 +233,9 @@ func (r *resealing) again(place seal.Place, sealed bool, stored []byte) (text []
 func (r *resealing) task(t *StoredTask) (changed bool) {
 	v := r.vault
 	place := ofTask(fieldArgs, t.ID)
+	if t.ArgsKey == "" {
+		t.UniqueKey = v.rekeyUnique(t.UniqueKey)
+	}
 	if args, ok := r.again(place, t.ArgsKey != "", t.Args); ok {
 		t.Args, t.ArgsKey = v.ring.Seal(place, args), v.KeyID()
 		changed = true

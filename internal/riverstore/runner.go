@@ -55,12 +55,16 @@ type RunnerConfig struct {
 	// PollInterval is how often tickets are looked for without a notification:
 	// the precision of delays and retries.
 	PollInterval time.Duration
+	// Wake has the nodes look at a queue now.
+	Wake func(queue string)
 	// Bus carries notifications for a database that has none; else nil.
 	Bus *Bus
 	// Fleet is set for a database that several nodes may work at once.
 	Fleet Fleet
 	// Commander says what is asked of the node while it runs.
 	Commander Commander
+	// Expirer ends tasks whose time is up while they wait.
+	Expirer Expirer
 	// Schema holds the queue's tables, where the database has schemas.
 	Schema string
 	// Ended is told the ids of tasks that have ended, once that is stored. It
@@ -82,6 +86,7 @@ type Runner struct {
 	unstored sync.WaitGroup
 	journal  journal
 	held     held
+	wakes    *wakes
 	pulse    *pulse // nil without a fleet
 
 	// unavailable is set while claims fail for a reason that may pass.
@@ -124,6 +129,7 @@ func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Attempts, handler tas
 	}
 	r.interrupted, r.interrupt = context.WithCancel(context.Background())
 	r.ends = newGroup(endBatch, r.storeEnds)
+	r.wakes = newWakes(config.Wake)
 	if config.Fleet != nil {
 		r.pulse = newPulse(config.Fleet, config.member(), config.Logger)
 	}
@@ -219,6 +225,7 @@ func (r *Runner) Stop(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("store the last ends: %w", waitErr))
 	}
 	close(r.abandon)
+	r.wakes.stop()
 	close(r.stop)
 	r.background.Wait()
 	r.interrupt()

@@ -13,6 +13,7 @@ import (
 
 var attemptProperties = []property{
 	{name: "retries wait delay times backoff", hold: holdRetryWaits},
+	{name: "a jitter spreads the waits", hold: holdJitter},
 	{name: "retries end", hold: holdRetriesEnd},
 	{name: "a permanent failure is not tried again", hold: holdPermanent},
 	{name: "a success leaves no error", hold: holdSuccessAfterFailure},
@@ -67,6 +68,22 @@ func holdRetryWaits(w *world) {
 			assert.GreaterOrEqual(w, started-ended, wait.Microseconds(), "%s: attempt %d started early", name, i+2)
 		}
 	}
+}
+
+func holdJitter(w *world) {
+	store := w.serve(4, func(context.Context, *task.Execution, task.LogSink) task.Outcome { return fails("again") },
+		guest("a", task.Options{Retries: 1, Delay: time.Hour, Jitter: 0.5}))
+	ids, err := store.EnqueueMany(w.Context(), batch("a", 20))
+	require.NoError(w, err)
+	waits := make(map[time.Duration]bool)
+	for _, id := range ids {
+		w.eventually(func() bool { got := w.task(store, id); return got.Status == task.Pending && got.Attempt == 1 }, "for the retry to wait")
+		wait := w.task(store, id).NextAttemptAt.Sub(time.UnixMicro(w.attempts(w.Context())[id][0].ended))
+		require.Greater(w, wait, 30*time.Minute)
+		require.LessOrEqual(w, wait, time.Hour)
+		waits[wait] = true
+	}
+	require.Len(w, waits, len(ids), "each has a wait of its own")
 }
 
 func holdRetriesEnd(w *world) {

@@ -1,6 +1,10 @@
 package storetest
 
-import "github.com/taskhost/taskhost/task"
+import (
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskhost/taskhost/task"
+)
 
 // loseTicket takes a pending task's ticket away.
 func (w *world) loseTicket(id task.ID) {
@@ -43,4 +47,11 @@ func (w *world) supersede(id task.ID) {
 	w.Helper()
 	w.exec("UPDATE task SET lease = lease + 2 WHERE id = $1", w.ID(id))
 	w.leapt[id] += 2
+}
+
+// text reads one text.
+func (w *world) text(query string, args ...any) (text string) {
+	w.Helper()
+	require.NoError(w, w.DB.QueryRowContext(w.Context(), query, args...).Scan(&text), query)
+	return text
 }

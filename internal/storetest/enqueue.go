@@ -17,7 +17,7 @@ var enqueueProperties = []property{
 	{name: "a bad request is refused and stores nothing", hold: holdRequestsChecked},
 	{name: "an unknown name comes with suggestions", hold: holdSuggestions},
 	{name: "a batch is stored whole or not at all", hold: holdBatchWhole},
-	{name: "a batch of 5000", hold: holdLargeBatch},
+	{name: "a batch of 12,000", hold: holdLargeBatch},
 	{name: "a bad request does not fail its neighbours", hold: holdNeighbours},
 	{name: "a caller that has gone", hold: holdCallerGone},
 	{name: "tasks that are not there", hold: holdNotFound},
@@ -100,14 +100,14 @@ func holdBatchWhole(w *world) {
 	key := task.EnqueueOptions{IdempotencyKey: "k"}
 	w.enqueue(store, task.Request{Name: "a", Args: []byte("1"), EnqueueOptions: key})
 	_, err = store.EnqueueMany(w.Context(), []task.Request{{Name: "b"}, {Name: "a", Args: []byte("2"), EnqueueOptions: key}, {Name: "b"}})
-	var conflict *task.ConflictError
+	var conflict *task.KeyConflictError
 	require.ErrorAs(w, err, &conflict)
 	require.EqualValues(w, 4, w.tasks())
 	require.EqualValues(w, 4, w.tickets())
 }
 
 func holdLargeBatch(w *world) {
-	const size = 5000
+	const size = 12_000
 	store := w.open()
 	w.push(store, "m", guest("one"))
 	requests := make([]task.Request, size)
@@ -119,7 +119,7 @@ func holdLargeBatch(w *world) {
 	require.Len(w, ids, size)
 	require.EqualValues(w, size, w.tasks())
 	require.EqualValues(w, size, w.tickets())
-	for _, i := range []int{0, 1, 999, 1000, 4999} {
+	for _, i := range []int{0, 1, 999, 1000, 4999, 5000, size - 1} {
 		require.Equal(w, map[string]string{"i": fmt.Sprint(i)}, w.task(store, ids[i]).Tags)
 	}
 	// The queue has them in the batch's order.
@@ -155,7 +155,7 @@ func holdNeighbours(w *world) {
 	seen := map[task.ID]bool{first: true}
 	for i, err := range errs {
 		if i%3 == 0 {
-			var conflict *task.ConflictError
+			var conflict *task.KeyConflictError
 			require.ErrorAs(w, err, &conflict)
 			continue
 		}

@@ -19,6 +19,7 @@ var idempotencyProperties = []property{
 	{name: "other arguments conflict", hold: holdKeyConflict},
 	{name: "keys in a batch", hold: holdKeysInBatch},
 	{name: "keys are compared exactly", hold: holdKeysExact},
+	{name: "a key lives as long as its task or its TTL", hold: holdKeyTTL},
 }
 
 func keyed(name, key, args string) task.Request {
@@ -43,6 +44,10 @@ func holdOneOfHundred(w *world) {
 		require.Equal(w, ids[0], id)
 	}
 	w.succeeds(stores[1], ids[0])
+	for _, store := range stores {
+		require.NoError(w, store.Close())
+	}
+	require.Equal(w, ids[0], w.enqueue(w.open(), keyed("once", "k", `{}`)), "after a restart")
 	require.EqualValues(w, 1, w.tasks())
 	require.Zero(w, w.tickets())
 }
@@ -117,7 +122,7 @@ func holdKeyConflict(w *world) {
 		"upper-case text": {Name: "a", Args: []byte("A b"), ArgsType: "text/plain", EnqueueOptions: text.EnqueueOptions},
 	} {
 		_, err := store.Enqueue(w.Context(), request)
-		var conflict *task.ConflictError
+		var conflict *task.KeyConflictError
 		if assert.ErrorAs(w, err, &conflict, name) {
 			assert.ErrorContains(w, err, "with other arguments", name)
 		}
@@ -142,7 +147,7 @@ func holdKeysInBatch(w *world) {
 	require.EqualValues(w, 4, w.tickets())
 
 	_, err = store.EnqueueMany(w.Context(), []task.Request{{Name: "b"}, keyed("a", "new", "1"), keyed("a", "new", "2")})
-	var conflict *task.ConflictError
+	var conflict *task.KeyConflictError
 	require.ErrorAs(w, err, &conflict)
 	require.EqualValues(w, 4, w.tasks())
 	w.enqueue(store, keyed("a", "new", "3")) // the batch did not take the key
@@ -163,4 +168,44 @@ func holdKeysExact(w *world) {
 		require.Equal(w, id, w.enqueue(store, keyed("a", key, "")))
 		require.Equal(w, key, w.task(store, id).IdempotencyKey)
 	}
+}
+
+// What deletes a task leaves a key that is to live longer.
+func holdKeyTTL(w *world) {
+	store := w.open()
+	const ttl = 400 * time.Millisecond
+	w.push(store, "m", guest("a", task.Options{IdempotencyTTL: time.Hour}), guest("b"))
+	with := func(name string, ttl time.Duration) task.Request {
+		request := keyed(name, "k", "1")
+		request.IdempotencyTTL = ttl
+		return request
+	}
+	gone := func(id task.ID) {
+		w.loseTicket(id)
+		w.exec("DELETE FROM task WHERE id = $1", w.ID(id))
+	}
+	id := w.submit(store, with("a", 0), false)
+	require.Equal(w, id, w.submit(store, with("a", 0), true))
+	gone(id)
+	require.Equal(w, id, w.submit(store, with("a", 0), true), "the definition's TTL")
+	_, err := store.Enqueue(w.Context(), keyed("a", "k", "2"))
+	var conflict *task.KeyConflictError
+	require.ErrorAs(w, err, &conflict)
+
+	first := w.submit(store, with("b", ttl), false)
+	over := w.task(store, first).CreatedAt.Add(ttl)
+	w.pass(over)
+	require.Equal(w, first, w.submit(store, with("b", ttl), true), "its task is there")
+	gone(first)
+	second := w.submit(store, with("b", ttl), false)
+	over = w.task(store, second).CreatedAt.Add(ttl)
+	gone(second)
+	if again := w.enqueue(store, with("b", ttl)); again != second {
+		require.True(w, time.Now().After(over), "the key was let go too soon")
+		return
+	}
+	w.pass(over)
+	third := w.submit(store, with("b", 0), false)
+	gone(third)
+	w.submit(store, with("b", 0), false)
 }

@@ -16,6 +16,8 @@ var priorityProperties = []property{
 	{name: "a retry takes its place by its new due time", hold: holdRetryPlace},
 	{name: "what was given back keeps its place", hold: holdKeptPlace},
 	{name: "what was given back keeps its place in a batch", hold: holdKeptPlaceInBatch},
+	{name: "what a dead node ran keeps its place", hold: holdCrashedPlace},
+	{name: "what an interrupt gave back goes before what is lower", hold: holdInterruptedFirst},
 }
 
 // blocked is a node with one slot, which is taken until release is called. What
@@ -183,4 +185,89 @@ func holdKeptPlaceInBatch(w *world) {
 		w.succeeds(store, id)
 	}
 	require.Equal(w, append(ids, later), ran.all())
+}
+
+// The one slot is taken until the tasks of the dead node are back.
+func holdCrashedPlace(w *world) {
+	store := w.open()
+	w.push(store, "m", guest("blocker", task.Options{Priority: 10}), guest("a", task.Options{RequeueOnInterrupt: true}))
+	w.named(store, "blocker")
+	at := func(priority int) task.Request {
+		return task.Request{Name: "a", EnqueueOptions: task.EnqueueOptions{Priority: priority}}
+	}
+	ids, err := store.EnqueueMany(w.Context(), []task.Request{at(5), at(9), at(5), at(2), at(9)})
+	require.NoError(w, err)
+	later := w.enqueue(store, at(5))
+	for _, id := range []task.ID{ids[3], ids[2], ids[0], ids[1]} {
+		w.claimFor("dead", id)
+	}
+	g := newGate()
+	var ran order
+	w.start(store, only(task.Wasm, 1), handler(func(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
+		if exec.Task.Name == "blocker" {
+			return g.handle(ctx, exec, log)
+		}
+		ran.add(exec.Task.ID)
+		return task.Outcome{}
+	}))
+	receive(w, g.entered, "the blocker")
+	for _, id := range ids[:4] {
+		w.eventually(func() bool { return w.task(store, id).Crashes == 1 }, "for what the dead node ran")
+		require.Equal(w, task.Pending, w.task(store, id).Status)
+	}
+	send(w, g.leave, task.Outcome{})
+	want := []task.ID{ids[1], ids[4], ids[0], ids[2], later, ids[3]}
+	w.allSucceed(want)
+	require.Equal(w, want, ran.all())
+}
+
+// A higher priority goes first also where it comes back from a node that was stopped.
+func holdInterruptedFirst(w *world) {
+	store := w.open()
+	w.push(store, "m", guest("a", task.Options{RequeueOnInterrupt: true, Retries: 1}), guest("blocker", task.Options{Priority: 10}))
+	g := newGate()
+	var ran order
+	work := handler(func(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
+		if exec.Task.Name == "blocker" {
+			return g.handle(ctx, exec, log)
+		}
+		ran.add(exec.Task.ID)
+		return task.Outcome{}
+	})
+	at := func(priority int) task.Request {
+		return task.Request{Name: "a", EnqueueOptions: task.EnqueueOptions{Priority: priority}}
+	}
+	low := make([]task.ID, 50)
+	for i := range low {
+		low[i] = w.enqueue(store, at(1+i%3))
+	}
+	finished, stopped := w.enqueue(store, at(8)), w.enqueue(store, at(7))
+	started := make(chan task.ID, 2)
+	w.start(store, only(task.Wasm, 2), handler(func(ctx context.Context, exec *task.Execution, _ task.LogSink) task.Outcome {
+		started <- exec.Task.ID
+		<-ctx.Done()
+		if exec.Task.ID == finished {
+			return task.Outcome{Result: []byte("not in time")}
+		}
+		return fails("stopped")
+	}))
+	require.ElementsMatch(w, []task.ID{finished, stopped}, []task.ID{receive(w, started, "the first"), receive(w, started, "the second")})
+	w.stopNow(store)
+	require.Equal(w, task.Pending, w.task(store, stopped).Status)
+
+	w.named(store, "blocker")
+	w.start(store, only(task.Wasm, 1), work)
+	receive(w, g.entered, "the blocker")
+	retried := w.enqueue(store, at(9))
+	send(w, g.leave, task.Outcome{})
+	w.allSucceed(append(low, stopped, retried))
+	want := []task.ID{retried, stopped}
+	for priority := 3; priority >= 1; priority-- {
+		for i, id := range low {
+			if 1+i%3 == priority {
+				want = append(want, id)
+			}
+		}
+	}
+	require.Equal(w, want, ran.all())
 }

@@ -208,7 +208,7 @@ func holdRetryKey(w *world) {
 	require.Equal(w, "k", w.task(store, second).IdempotencyKey)
 	require.Equal(w, second, w.enqueue(store, keyed("a", "k", `"no"`)), "the new task has the key")
 	_, err := store.Enqueue(w.Context(), keyed("a", "k", `"other"`))
-	var conflict *task.ConflictError
+	var conflict *task.KeyConflictError
 	require.ErrorAs(w, err, &conflict)
 
 	// It has passed on: to retry the second would do the work of the third again.

@@ -130,6 +130,7 @@ func (w *world) ended(id task.ID) []string {
 // taskRow is what checkRows looks at of a task.
 type taskRow struct {
 	status                                task.Status
+	cause                                 task.Cause
 	attempt                               int
 	lease, crashes, waited, ran           int64
 	created, runAt, dueAt, started, ended sql.NullInt64
@@ -140,7 +141,7 @@ type taskRow struct {
 func (w *world) checkRows() {
 	ctx := context.WithoutCancel(w.Context())
 	rows, err := w.DB.QueryContext(ctx, `
-		SELECT id, status, attempt, lease, crashes, queue_wait, run_time, `+w.Micros("created_at")+", "+w.Micros("run_at")+", "+
+		SELECT id, status, coalesce(cause, ''), attempt, lease, crashes, queue_wait, run_time, `+w.Micros("created_at")+", "+w.Micros("run_at")+", "+
 		w.Micros("due_at")+", "+w.Micros("started_at")+", "+w.Micros("ended_at")+`,
 			CASE WHEN ticket IS NULL THEN 0 ELSE 1 END,
 			CASE WHEN EXISTS (SELECT 1 FROM river_job j WHERE j.id = task.ticket) THEN 1 ELSE 0 END
@@ -152,7 +153,7 @@ func (w *world) checkRows() {
 	for rows.Next() {
 		var id storedID
 		var row taskRow
-		require.NoError(w, rows.Scan(&id, &row.status, &row.attempt, &row.lease, &row.crashes, &row.waited, &row.ran,
+		require.NoError(w, rows.Scan(&id, &row.status, &row.cause, &row.attempt, &row.lease, &row.crashes, &row.waited, &row.ran,
 			&row.created, &row.runAt, &row.dueAt, &row.started, &row.ended, &row.named, &row.ticket))
 		tickets += row.ticket
 		for _, problem := range row.problems(attempts[task.ID(id)], w.leapt[task.ID(id)]) {
@@ -185,8 +186,9 @@ func (r *taskRow) problems(attempts []attemptRow, leapt int64) (found []string) 
 	expect(r.ended.Valid == r.status.Terminal(), "it has an end time: %v", r.ended.Valid)
 	expect(r.lease == 2*int64(len(attempts))+leapt, "the lease is %d after %d attempts", r.lease, len(attempts))
 
-	// A task that was cancelled while it waited ended without an attempt.
-	apart := r.status == task.Cancelled && (len(attempts) == 0 || attempts[len(attempts)-1].outcome != task.Cancelled)
+	// A task that was cancelled or that expired while it waited ended without an attempt.
+	apart := r.status == task.Cancelled && (len(attempts) == 0 || attempts[len(attempts)-1].outcome != task.Cancelled) ||
+		r.status == task.Failed && r.cause == task.CauseExpired && (len(attempts) == 0 || attempts[len(attempts)-1].cause != task.CauseExpired)
 	// An attempt that was given back is done again under its number.
 	used, last := 0, max(r.created.Int64, r.runAt.Int64)
 	var waited, ran int64
@@ -215,7 +217,7 @@ func (r *taskRow) problems(attempts []attemptRow, leapt int64) (found []string) 
 	}
 	expect(r.waited == waited, "it waited for %d, and its attempts for %d", r.waited, waited)
 	expect(r.ran == ran, "it ran for %d, and its attempts for %d", r.ran, ran)
-	expect(!apart || len(attempts) == 0 || last <= r.ended.Int64, "it was cancelled at %d, before its last attempt ended at %d", r.ended.Int64, last)
+	expect(!apart || len(attempts) == 0 || last <= r.ended.Int64, "it ended at %d, before its last attempt at %d", r.ended.Int64, last)
 	expect(r.attempt == used, "it says attempt %d, and %d count", r.attempt, used)
 	return found
 }

@@ -29,6 +29,7 @@ var sealProperties = []property{
 	{name: "a start needs the keys of what is there", hold: holdKeysNeeded},
 	{name: "an empty database is opened by many at once", hold: holdFirstOpening},
 	{name: "a database in clear takes a key", hold: holdClearTakesKey},
+	{name: "unique tasks take a key", hold: holdUniqueTakesKey},
 	{name: "a key is replaced", hold: holdRotation},
 	{name: "a key is replaced under load", hold: holdRotationUnderLoad},
 	{name: "sealing again is broken off and goes on", hold: holdBrokenOff},
@@ -289,11 +290,4 @@ func holdRotation(w *world) {
 	require.Equal(w, []string{keyID(w, newer)}, w.uses(store))
 	_, err = w.OpenWith(w.T, older)
 	require.ErrorContains(w, err, keyID(w, newer))
-}
-
-// text reads one text.
-func (w *world) text(query string, args ...any) (text string) {
-	w.Helper()
-	require.NoError(w, w.DB.QueryRowContext(w.Context(), query, args...).Scan(&text), query)
-	return text
 }

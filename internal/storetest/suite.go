@@ -30,6 +30,7 @@ type Store interface {
 // Enqueuer takes tasks in.
 type Enqueuer interface {
 	Enqueue(ctx context.Context, request task.Request) (task.ID, error)
+	Submit(ctx context.Context, request task.Request) (task.Enqueued, error)
 	EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error)
 }
 
@@ -149,6 +150,9 @@ func Run(t *testing.T, b Backend) {
 		{"limits", limitProperties},
 		{"priority", priorityProperties},
 		{"idempotency", idempotencyProperties},
+		{"unique", uniqueProperties},
+		{"expiry", expiryProperties},
+		{"versions", versionProperties},
 		{"modules", moduleProperties},
 		{"functions", functionProperties},
 		{"logs", logProperties},

@@ -142,7 +142,7 @@ func holdTxRefused(w *world, within func(Store, func(enqueueFunc) bool)) {
 		var invalid *task.InvalidError
 		require.ErrorAs(w, err, &invalid)
 		_, err = enqueue(task.Request{Name: name}, keyed(name, "k", "2"))
-		var conflict *task.ConflictError
+		var conflict *task.KeyConflictError
 		require.ErrorAs(w, err, &conflict)
 		_, err = enqueue(task.Request{Name: name, Args: []byte("7")})
 		require.NoError(w, err)

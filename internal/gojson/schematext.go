@@ -1,4 +1,4 @@
-package guest
+package gojson
 
 import (
 	"slices"
@@ -19,14 +19,14 @@ type schemaWriter struct {
 func appendRoot(b []byte, root schemaUse) []byte {
 	w := schemaWriter{names: map[*schema]string{}, taken: map[string]bool{}}
 	b = append(b, '{')
-	b = appendString(appendKey(b, "$schema"), schemaDialect)
+	b = AppendString(AppendKey(b, "$schema"), schemaDialect)
 	b = w.appendUse(b, root)
 	for i := 0; i < len(w.queue); i++ {
 		if i == 0 {
-			b = append(appendKey(b, "$defs"), '{')
+			b = append(AppendKey(b, "$defs"), '{')
 		}
 		s := w.queue[i]
-		b = append(appendKey(b, w.names[s]), '{')
+		b = append(AppendKey(b, w.names[s]), '{')
 		b = append(w.appendBody(b, s, false, nil), '}')
 	}
 	if len(w.queue) > 0 {
@@ -51,21 +51,21 @@ func (w *schemaWriter) appendUse(b []byte, use schemaUse) []byte {
 	}
 	reference := "#/$defs/" + w.name(use.schema)
 	if use.nullable {
-		b = append(appendKey(b, "anyOf"), `[{"$ref":`...)
-		b = append(appendString(b, reference), `},{"type":"null"}]`...)
+		b = append(AppendKey(b, "anyOf"), `[{"$ref":`...)
+		b = append(AppendString(b, reference), `},{"type":"null"}]`...)
 	} else {
-		b = appendString(appendKey(b, "$ref"), reference)
+		b = AppendString(AppendKey(b, "$ref"), reference)
 	}
 	return appendKeywords(b, use.keywords, nil)
 }
 
 func (w *schemaWriter) appendBody(b []byte, s *schema, nullable bool, keywords []keyword) []byte {
-	b = appendKey(b, "type")
+	b = AppendKey(b, "type")
 	if nullable {
 		b = append(b, '[')
-		b = append(appendString(b, s.kind), `,"null"]`...)
+		b = append(AppendString(b, s.kind), `,"null"]`...)
 	} else {
-		b = appendString(b, s.kind)
+		b = AppendString(b, s.kind)
 	}
 	b = appendKeywords(b, keywords, nil)
 	b = appendKeywords(b, s.keywords, keywords)
@@ -73,9 +73,9 @@ func (w *schemaWriter) appendBody(b []byte, s *schema, nullable bool, keywords [
 	case s.isObject():
 		return w.appendProperties(b, s)
 	case s.kind == "array":
-		return w.appendSchema(appendKey(b, "items"), *s.element)
+		return w.appendSchema(AppendKey(b, "items"), *s.element)
 	case s.kind == "object" && !s.element.schema.anything:
-		return w.appendSchema(appendKey(b, "additionalProperties"), *s.element)
+		return w.appendSchema(AppendKey(b, "additionalProperties"), *s.element)
 	}
 	return b
 }
@@ -84,7 +84,7 @@ func (w *schemaWriter) appendBody(b []byte, s *schema, nullable bool, keywords [
 func appendKeywords(b []byte, keywords, standing []keyword) []byte {
 	for _, k := range keywords {
 		if !slices.ContainsFunc(standing, func(other keyword) bool { return other.name == k.name }) {
-			b = append(appendKey(b, k.name), k.value...)
+			b = append(AppendKey(b, k.name), k.value...)
 		}
 	}
 	return b
@@ -92,14 +92,14 @@ func appendKeywords(b []byte, keywords, standing []keyword) []byte {
 
 func (w *schemaWriter) appendProperties(b []byte, s *schema) []byte {
 	if len(s.properties) > 0 {
-		b = append(appendKey(b, "properties"), '{')
+		b = append(AppendKey(b, "properties"), '{')
 		for _, p := range s.properties {
-			b = w.appendSchema(appendKey(b, p.name), p.use)
+			b = w.appendSchema(AppendKey(b, p.name), p.use)
 		}
 		b = append(b, '}')
 	}
 	if s.requiresAny() {
-		b = append(appendKey(b, "required"), '[')
+		b = append(AppendKey(b, "required"), '[')
 		for _, p := range s.properties {
 			if p.optional {
 				continue
@@ -107,11 +107,11 @@ func (w *schemaWriter) appendProperties(b []byte, s *schema) []byte {
 			if b[len(b)-1] != '[' {
 				b = append(b, ',')
 			}
-			b = appendString(b, p.name)
+			b = AppendString(b, p.name)
 		}
 		b = append(b, ']')
 	}
-	return append(appendKey(b, "additionalProperties"), "false"...)
+	return append(AppendKey(b, "additionalProperties"), "false"...)
 }
 
 // name returns the name of a schema among the definitions. It is the Go type's,

@@ -1,4 +1,4 @@
-package guest
+package gojson
 
 import (
 	"reflect"
@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// tagOptions is what a json tag says beside a name.
-type tagOptions struct {
+// TagOptions is what a json tag says beside a name.
+type TagOptions struct {
 	// named is false where the name is the Go field's.
 	named bool
 	// optional is set by omitempty and omitzero.
@@ -16,8 +16,8 @@ type tagOptions struct {
 	quoted bool
 }
 
-// jsonTag reads a field's json tag the way encoding/json does.
-func jsonTag(field reflect.StructField) (name string, options tagOptions, ignored bool) {
+// Tag reads a field's json tag the way encoding/json does.
+func Tag(field reflect.StructField) (name string, options TagOptions, ignored bool) {
 	tag := field.Tag.Get("json")
 	if tag == "-" {
 		return "", options, true

@@ -1,17 +1,28 @@
-package guest
+package gojson
 
 import (
 	"errors"
 	"reflect"
 	"strconv"
-
-	"github.com/taskhost/taskhost/abi"
 )
 
-// schemaOf derives the JSON Schema of what encoding/json reads into a T, or
-// nothing where that is everything. See [Handle] for the rules.
-func schemaOf(t reflect.Type) (abi.JSON, error) {
-	builder := schemaBuilder{named: map[reflect.Type]*schema{}}
+// Nil says what a schema makes of a nil slice and of a nil map, which encoding/json
+// writes as null.
+type Nil bool
+
+// The choices.
+const (
+	// NilRefused has whoever writes JSON write [] and {}.
+	NilRefused Nil = false
+	// NilAccepted is for arguments that a Go program encodes: null will do, and so will
+	// leaving the field out.
+	NilAccepted Nil = true
+)
+
+// Schema derives the JSON Schema of what encoding/json reads into a type, or nothing
+// where that is everything. guest.Handle and taskhost.Register have the rules.
+func Schema(t reflect.Type, null Nil) ([]byte, error) {
+	builder := schemaBuilder{named: map[reflect.Type]*schema{}, null: null}
 	root, err := builder.use(t, 0)
 	if err != nil {
 		return nil, err
@@ -75,13 +86,24 @@ func (s *schema) requiresAny() bool {
 
 // schemaBuilder walks types. Each named type that can hold others gets one
 // schema, so that a type which holds itself has an end.
-type schemaBuilder struct{ named map[reflect.Type]*schema }
+type schemaBuilder struct {
+	named map[reflect.Type]*schema
+	null  Nil
+}
 
 // maxSchemaDepth bounds types that hold themselves without a name in between,
 // which encoding/json cannot read either.
 const maxSchemaDepth = 100
 
 func (b *schemaBuilder) use(t reflect.Type, depth int) (schemaUse, error) {
+	use, err := b.plainUse(t, depth)
+	if kind := t.Kind(); b.null == NilAccepted && (kind == reflect.Slice || kind == reflect.Map) {
+		use.nullable = true
+	}
+	return use, err
+}
+
+func (b *schemaBuilder) plainUse(t reflect.Type, depth int) (schemaUse, error) {
 	if depth > maxSchemaDepth {
 		return schemaUse{}, errors.New("type " + t.String() + " is too deep for JSON")
 	}

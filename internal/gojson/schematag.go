@@ -1,4 +1,4 @@
-package guest
+package gojson
 
 import (
 	"errors"
@@ -65,7 +65,7 @@ func enumValue(value string, use schemaUse) (string, error) {
 			list = append(list, ',')
 		}
 		if use.schema.kind == "string" {
-			list = appendString(list, item)
+			list = AppendString(list, item)
 			continue
 		}
 		if !isNumber(item) {

@@ -1,4 +1,4 @@
-package guest
+package gojson
 
 import (
 	"encoding/json"
@@ -18,7 +18,7 @@ import (
 // document is a schema without what all of them have.
 func document(t *testing.T, of reflect.Type) string {
 	t.Helper()
-	text, err := schemaOf(of)
+	text, err := Schema(of, NilRefused)
 	require.NoError(t, err)
 	if text == nil {
 		return ""
@@ -28,6 +28,8 @@ func document(t *testing.T, of reflect.Type) string {
 	require.True(t, ok, "%s", text)
 	return "{" + rest
 }
+
+type city string
 
 type base struct {
 	ID     int    `json:"id"`
@@ -152,7 +154,7 @@ func TestTypesWithoutSchema(t *testing.T) {
 		"JSON cannot be read into type complex128":   reflect.TypeFor[complex128](),
 		"JSON cannot be read into type error":        reflect.TypeFor[error](),
 		"JSON has no keys of type bool":              reflect.TypeFor[map[bool]int](),
-		"type guest.loop is too deep for JSON":       reflect.TypeFor[loop](),
+		"type gojson.loop is too deep for JSON":      reflect.TypeFor[loop](),
 		"JSON cannot be read into type fmt.Stringer": reflect.TypeFor[[]fmt.Stringer](),
 		`the schema tag has no keyword "min"`: reflect.TypeFor[struct {
 			A int `schema:"min=1"`
@@ -170,7 +172,7 @@ func TestTypesWithoutSchema(t *testing.T) {
 			A int `schema:"enum=01"`
 		}](),
 	} {
-		_, err := schemaOf(of)
+		_, err := Schema(of, NilRefused)
 		require.ErrorContains(t, err, problem)
 	}
 }
@@ -178,7 +180,7 @@ func TestTypesWithoutSchema(t *testing.T) {
 // compile gives the schema to what the host checks arguments with.
 func compile(t *testing.T, of reflect.Type) *argschema.Schema {
 	t.Helper()
-	text, err := schemaOf(of)
+	text, err := Schema(of, NilRefused)
 	require.NoError(t, err)
 	schema, err := argschema.Compile(text)
 	require.NoError(t, err, "%s", text)
@@ -231,5 +233,40 @@ func TestSchemaRefusesWhatDoesNotFit(t *testing.T) {
 		`{"width":16,"list":null}`, `{"width":16,"kind":"c"}`,
 	} {
 		require.NotEmpty(t, schema.Check([]byte(bad)), bad)
+	}
+}
+
+func TestSchemaOfWhatGoEncodes(t *testing.T) {
+	type inner struct{ Names []string }
+	type args struct {
+		List  []int
+		Map   map[string]inner
+		Bytes []byte
+		Named inner
+		Nest  [][]string
+		Tree  *tree
+	}
+	of := reflect.TypeFor[args]()
+	text, err := Schema(of, NilAccepted)
+	require.NoError(t, err)
+	schema, err := argschema.Compile(text)
+	require.NoError(t, err, "%s", text)
+	for _, value := range []args{{}, {List: []int{1}, Map: map[string]inner{"a": {}}, Nest: [][]string{nil, {"x"}}, Tree: &tree{"v", []*tree{{"w", nil}}}}} {
+		written, err := json.Marshal(value)
+		require.NoError(t, err)
+		require.Empty(t, schema.Check(written), "%s", written)
+	}
+	require.Empty(t, schema.Check([]byte(`{"Named":{}}`)), "what may be null may be left out")
+	for _, bad := range []string{`{}`, `{"Named":null}`, `{"Named":{},"List":["x"]}`, `{"Named":{},"Other":1}`} {
+		require.NotEmpty(t, schema.Check([]byte(bad)), bad)
+	}
+	for whole, want := range map[reflect.Type]string{
+		reflect.TypeFor[[]int]():          `{"type":["array","null"],"items":{"type":"integer"}}`,
+		reflect.TypeFor[map[string]any](): `{"type":["object","null"]}`,
+		reflect.TypeFor[[]byte]():         `{"type":["string","null"],"contentEncoding":"base64"}`,
+	} {
+		text, err := Schema(whole, NilAccepted)
+		require.NoError(t, err)
+		require.Equal(t, want, "{"+strings.TrimPrefix(string(text), `{"$schema":"`+schemaDialect+`",`))
 	}
 }

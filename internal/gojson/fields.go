@@ -1,4 +1,4 @@
-package guest
+package gojson
 
 import "reflect"
 
@@ -38,7 +38,7 @@ func collectFields(all []structField, t reflect.Type, outer structField, inside 
 	defer delete(inside, t)
 	for i := range t.NumField() {
 		field := t.Field(i)
-		name, tag, ignored := jsonTag(field)
+		name, tag, ignored := Tag(field)
 		if ignored {
 			continue
 		}
