@@ -45,6 +45,7 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 		PollInterval: pollInterval,
 		Fleet:        s,
 		Commander:    s,
+		Keeper:       s,
 		Schema:       s.schema,
 		Ended:        s.waiters.Tell,
 		Vault:        s.vault,

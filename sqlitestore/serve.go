@@ -102,6 +102,7 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 		PollInterval: v.store.poll,
 		Bus:          v.store.bus,
 		Commander:    v.store,
+		Keeper:       v.store,
 		Ended:        v.store.waiters.Tell,
 		Vault:        v.store.vault,
 		Logger:       v.store.logger,

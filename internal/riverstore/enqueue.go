@@ -60,6 +60,10 @@ func (e *Enqueuer) Forget() { e.definitions.forget() }
 // ends first, the task may or may not have been stored: repeat the call with
 // an idempotency key to find out.
 func (e *Enqueuer) Enqueue(ctx context.Context, request task.Request) (task.ID, error) {
+	return current(e, func() (task.ID, error) { return e.enqueue(ctx, request) })
+}
+
+func (e *Enqueuer) enqueue(ctx context.Context, request task.Request) (task.ID, error) {
 	row, err := e.Prepare(ctx, request, e.db)
 	if err != nil {
 		return task.ID{}, err
@@ -83,6 +87,10 @@ func (e *Enqueuer) Enqueue(ctx context.Context, request task.Request) (task.ID, 
 
 // EnqueueMany stores all requests in one transaction, or none.
 func (e *Enqueuer) EnqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
+	return current(e, func() ([]task.ID, error) { return e.enqueueMany(ctx, requests) })
+}
+
+func (e *Enqueuer) enqueueMany(ctx context.Context, requests []task.Request) ([]task.ID, error) {
 	rows := make([]*Row, len(requests))
 	for i, request := range requests {
 		row, err := e.Prepare(ctx, request, e.db)

@@ -46,6 +46,11 @@ type ServeConfig struct {
 	LogInterval time.Duration
 	// Ceilings bound what this node lets attempts have, whoever enqueued them.
 	Ceilings task.Ceilings
+	// Retention is how long tasks are kept that have ended.
+	Retention task.Retention
+	// ModuleVersionsKept is how many of the newest versions of a module are kept,
+	// whether or not anybody needs them.
+	ModuleVersionsKept int
 }
 
 // RunnerConfig says how a [Runner] works.
@@ -61,6 +66,8 @@ type RunnerConfig struct {
 	Fleet Fleet
 	// Commander says what is asked of the node while it runs.
 	Commander Commander
+	// Keeper deletes what is old. It may be nil: then nothing is deleted.
+	Keeper Keeper
 	// Schema holds the queue's tables, where the database has schemas.
 	Schema string
 	// Ended is told the ids of tasks that have ended, once that is stored. It
@@ -191,6 +198,9 @@ func (r *Runner) Start(ctx context.Context) error {
 	r.background.Go(r.flushLogs)
 	r.background.Go(r.keepInOrder)
 	r.background.Go(r.awaitOrders)
+	if r.config.Keeper != nil {
+		r.background.Go(r.keepHistory)
+	}
 	return nil
 }
 

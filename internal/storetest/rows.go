@@ -169,6 +169,10 @@ func (w *world) checkRows() {
 		SELECT count(*) FROM task_log l
 		WHERE NOT EXISTS (SELECT 1 FROM attempt a WHERE a.task_id = l.task_id AND a.lease = l.seq >> 24 AND a.attempt = l.attempt)`).Scan(&all))
 	assert.Zero(w, all, "lines of attempts that never ended")
+	require.NoError(w, w.DB.QueryRowContext(ctx, `
+		SELECT count(*) FROM idempotency_key k
+		WHERE NOT task_gone AND NOT EXISTS (SELECT 1 FROM task WHERE task.id = k.task_id)`).Scan(&all))
+	assert.Zero(w, all, "keys of tasks that are not there")
 }
 
 // problems says what contradicts in the row of a task and those of its attempts.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"testing"
+	"time"
 
 	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/modules"
@@ -22,6 +23,7 @@ type Store interface {
 	Controller
 	Credentials
 	Sealer
+	Keeper
 	modules.Store
 	Ping(ctx context.Context) error
 	Close() error
@@ -84,6 +86,13 @@ type Bulk interface {
 	CancelAll(ctx context.Context, filter task.Filter, dry bool) (*task.Bulk, error)
 	RetryIDs(ctx context.Context, ids []task.ID, force, dry bool) (*task.Bulk, error)
 	RetryAll(ctx context.Context, filter task.Filter, force, dry bool) (*task.Bulk, error)
+}
+
+// Keeper deletes what is old.
+type Keeper interface {
+	ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
+	CollectModules(ctx context.Context, keep int, grace time.Duration) ([]task.ModuleRef, error)
+	PruneKeys(ctx context.Context, limit int) (int, error)
 }
 
 // Credentials are kept and checked.
@@ -168,6 +177,8 @@ func Run(t *testing.T, b Backend) {
 		{"fleet", fleetProperties},
 		{"death", deathProperties},
 		{"seal", sealProperties},
+		{"retention", retentionProperties},
+		{"collect", collectProperties},
 	}
 	for _, group := range groups {
 		for _, p := range group.properties {
