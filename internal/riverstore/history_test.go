@@ -84,7 +84,7 @@ func TestKeepHistory(t *testing.T) {
 			takes: 20 * time.Microsecond,
 		}
 		r := &Runner{stop: make(chan struct{}), config: RunnerConfig{
-			ServeConfig: ServeConfig{Retention: task.Retention{Success: 30 * 24 * time.Hour, Cancelled: time.Hour}},
+			ServeConfig: ServeConfig{Retention: task.Retention{Success: 30 * 24 * time.Hour, Cancelled: time.Hour}, ModuleVersionsKept: 3},
 			Keeper:      db, Logger: slog.New(slog.DiscardHandler),
 		}}
 		require.Equal(t, time.Minute, r.config.retentionInterval())

@@ -88,7 +88,7 @@ func (r *Runner) keepHistory() {
 		case <-ticker.C:
 		}
 		r.attend(ctx, "prune", r.prune)
-		if time.Since(collected) >= collectInterval {
+		if r.config.ModuleVersionsKept > 0 && time.Since(collected) >= collectInterval {
 			collected = time.Now()
 			r.attend(ctx, "collect modules", r.collect)
 		}

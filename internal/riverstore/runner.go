@@ -49,7 +49,7 @@ type ServeConfig struct {
 	// Retention is how long tasks are kept that have ended.
 	Retention task.Retention
 	// ModuleVersionsKept is how many of the newest versions of a module are kept,
-	// whether or not anybody needs them.
+	// whether or not anybody needs them. Zero keeps all.
 	ModuleVersionsKept int
 }
 

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -123,13 +122,22 @@ func holdCollectRace(w *world) {
 	w.pushVersions(stores[0], "m", 1, 1)
 	var mu sync.Mutex
 	var ids []task.ID
-	ctx, cancel := context.WithCancel(w.Context())
+	stop := make(chan struct{})
+	going := func() bool {
+		select {
+		case <-stop:
+			return false
+		default:
+			return true
+		}
+	}
 	var busy sync.WaitGroup
 	for i, store := range stores {
 		busy.Go(func() { // somebody enqueues
-			for n := 0; ctx.Err() == nil; n++ {
+			for going() {
 				id, err := store.Enqueue(w.Context(), task.Request{Name: "m.a"})
-				if !assert.NoError(w, err) {
+				if err != nil {
+					assert.NoError(w, err)
 					return
 				}
 				mu.Lock()
@@ -138,7 +146,7 @@ func holdCollectRace(w *world) {
 			}
 		})
 		busy.Go(func() { // and somebody collects
-			for ctx.Err() == nil {
+			for going() {
 				_, err := stores[1-i].CollectModules(w.Context(), 1, 0)
 				assert.NoError(w, err)
 			}
@@ -155,7 +163,7 @@ func holdCollectRace(w *world) {
 			mu.Unlock()
 		}
 	}
-	cancel()
+	close(stop)
 	busy.Wait()
 	require.Zero(w, w.number(`SELECT count(*) FROM task t WHERE NOT EXISTS (
 		SELECT 1 FROM module_version v JOIN module_blob b ON b.digest = v.digest
