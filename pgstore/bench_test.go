@@ -3,10 +3,13 @@ package pgstore_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskhost/taskhost/internal/pgtest"
 	"github.com/taskhost/taskhost/internal/riverstore"
+	"github.com/taskhost/taskhost/internal/storetest"
 	"github.com/taskhost/taskhost/pgstore"
 	"github.com/taskhost/taskhost/task"
 )
@@ -54,4 +57,16 @@ func BenchmarkClaim(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkRetention deletes tasks that have ended, TASKHOST_BENCH_ROWS of them, while
+// others are worked.
+func BenchmarkRetention(b *testing.B) {
+	database := pgtest.Database(b)
+	config, err := pgx.ParseConfig(database)
+	require.NoError(b, err)
+	config.RuntimeParams["search_path"] = pgstore.DefaultSchema
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	storetest.BenchRetention(b, func() storetest.Store { return open(b, pgstore.Config{URL: database}) }, db)
 }

@@ -57,10 +57,39 @@ func TestClearHistoryInShortBatches(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 100_000, count.Tasks)
 		require.Equal(t, map[task.Status]int64{task.Success: 100_000, task.Failed: 0, task.Interrupted: 0, task.Cancelled: 0}, count.ByStatus)
-		for _, size := range db.sizes[1:] { // the first is tried out
+		for _, size := range db.sizes {
 			require.LessOrEqual(t, time.Duration(size)*db.takes, 2*paceTarget)
 		}
 		require.GreaterOrEqual(t, time.Since(begun), 2*db.busy-paceTarget, "it rests for as long as it works")
+	})
+}
+
+// What takes long for each task comes in small batches, and what takes long for every
+// transaction does not.
+func TestPaceFindsTheSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct {
+			each, fixed time.Duration
+			size        int
+		}{
+			{0, time.Millisecond, paceMost},
+			{20 * time.Microsecond, 5 * time.Millisecond, 500},
+			{0, 100 * time.Millisecond, paceFair},
+			{50 * time.Millisecond, 0, 3},
+			{time.Second, 0, 1},
+		} {
+			p := paceClearing()
+			for range 50 {
+				require.NoError(t, p.rest(t.Context(), test.fixed+time.Duration(p.size)*test.each))
+			}
+			require.Equal(t, test.size, p.size)
+		}
+		p := pacePruning()
+		require.NoError(t, p.rest(t.Context(), time.Second))
+		require.Equal(t, 4, p.rests)
+		<-time.After(paceBehind)
+		require.NoError(t, p.rest(t.Context(), time.Second))
+		require.Equal(t, 1, p.rests, "it has fallen behind")
 	})
 }
 
