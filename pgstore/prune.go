@@ -63,6 +63,11 @@ func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
 // Prune implements [riverstore.Archive].
 func (s *Store) Prune(ctx context.Context, which *riverstore.Ended, limit int) (done riverstore.Pruned, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		// Of tables that have not been analyzed yet the planner believes that some
+		// hundred ids are those of all rows, and reads them from end to end.
+		if _, err := tx.Exec(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+			return err
+		}
 		ids, keyed, last, err := s.lockEnded(ctx, tx, which, limit)
 		if err != nil || len(ids) == 0 {
 			return err
