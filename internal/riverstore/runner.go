@@ -90,6 +90,7 @@ type Runner struct {
 	journal  journal
 	held     held
 	pulse    *pulse // nil without a fleet
+	vigil    vigil  // over the fleet
 
 	// unavailable is set while claims fail for a reason that may pass.
 	unavailable atomic.Bool
@@ -133,6 +134,7 @@ func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Attempts, handler tas
 	r.ends = newGroup(endBatch, r.storeEnds)
 	if config.Fleet != nil {
 		r.pulse = newPulse(config.Fleet, config.member(), config.Logger)
+		r.vigil.me = config.Node
 	}
 
 	workers := river.NewWorkers()
@@ -185,9 +187,11 @@ func (c *ServeConfig) kinds() map[string]task.Executor {
 func (r *Runner) Start(ctx context.Context) error {
 	if r.pulse != nil {
 		// Before the first claim: what an unknown node runs is taken over.
+		at := time.Now()
 		if err := r.config.Fleet.Beat(ctx, &r.pulse.node); err != nil {
 			return fmt.Errorf("make the node known: %w", err)
 		}
+		r.pulse.beaten(at)
 		r.background.Go(func() { r.pulse.run(r.stop) })
 	}
 	if err := r.client.Start(context.WithoutCancel(ctx)); err != nil {
