@@ -14,8 +14,6 @@ var deathProperties = []property{
 	{name: "of a node whose connections break", hold: func(w *world) { holdDeath(w, (*Cable).Cut) }, fleet: true},
 	{name: "of a node whose network falls silent", hold: func(w *world) { holdDeath(w, (*Cable).Silence) }, fleet: true},
 	{name: "is not announced by a slow attempt", hold: holdAlive, fleet: true},
-	{name: "is not announced by a clock that is set forward", hold: holdClockForward, fleet: true},
-	{name: "is noticed though the clock was set back", hold: holdClockBack, fleet: true},
 	{name: "of a node that was cut off before it began what it had claimed", hold: holdCutOff, fleet: true},
 }
 
@@ -100,60 +98,6 @@ func holdAlive(w *world) {
 	require.Equal(w, node, got.Node)
 	require.Zero(w, got.Crashes)
 	require.Equal(w, []string{"1 success"}, w.ended(id))
-}
-
-// setClock makes all signs of life as old as they are once the database's clock was set.
-func (w *world) setClock(by string) {
-	w.Helper()
-	w.exec("UPDATE node SET heartbeat_at = heartbeat_at - $1::interval, started_at = started_at - $1::interval", by)
-}
-
-// Once the clock is set forward, all nodes have given no sign of life for an hour, or
-// were forgotten even.
-func holdClockForward(w *world) {
-	w.push(w.open(), "m", guest("a", task.Options{RequeueOnInterrupt: true}))
-	g := newGate()
-	stores, _ := w.fleet(1, g.handle, g.handle)
-	ids := []task.ID{w.named(stores[0], "a"), w.named(stores[0], "a")}
-	for range ids {
-		receive(w, g.entered, "the attempt")
-	}
-	w.pass(time.Now().Add(5 * time.Second)) // until each may judge the other
-	for _, by := range []string{"1 hour", "5 hours"} {
-		w.setClock(by)
-		_, err := stores[0].Repair(w.Context()) // which forgets who is dead for long
-		require.NoError(w, err)
-		w.pass(time.Now().Add(2500 * time.Millisecond))
-	}
-	for range ids {
-		send(w, g.leave, task.Outcome{})
-	}
-	for _, id := range ids {
-		require.Zero(w, w.succeeds(stores[1], id).Crashes)
-		require.Equal(w, []string{"1 success"}, w.ended(id))
-	}
-	require.Len(w, w.nodesOf(stores[0]), 2)
-}
-
-// Once the clock is set back, a node's last sign of life is one of the future.
-func holdClockBack(w *world) {
-	survivor := w.open()
-	w.push(survivor, "m", guest("a", task.Options{RequeueOnInterrupt: true}))
-	lost, cable := w.OpenOver(w.T)
-	w.opened = append(w.opened, lost)
-	w.Cleanup(cable.Mend)
-	g := newGate()
-	w.start(lost, only(task.Wasm, 1), handler(g.handle))
-	id := w.named(survivor, "a")
-	receive(w, g.entered, "the attempt")
-	w.start(survivor, only(task.Wasm, 1), handler(done))
-	cable.Cut()
-	at := time.Now()
-	w.setClock("-1 hour")
-	require.Equal(w, 1, w.succeeds(survivor, id).Crashes)
-	assert.Less(w, time.Since(at), 12*time.Second)
-	cable.Mend()
-	require.NoError(w, lost.Stop(w.Context()))
 }
 
 // slowPreparing is a handler that takes its time before an attempt begins.

@@ -125,6 +125,8 @@ type Place struct {
 	ID func(id task.ID) any
 	// Micros turns a column that holds a time into microseconds since 1970.
 	Micros func(column string) string
+	// Shift is a column that holds a time, so much later.
+	Shift func(column string, by time.Duration) string
 	// Tx are the ways to enqueue in a transaction of the caller's own, by name.
 	Tx map[string]Tx
 }
@@ -179,6 +181,8 @@ func Run(t *testing.T, b Backend) {
 		{"seal", sealProperties},
 		{"retention", retentionProperties},
 		{"collect", collectProperties},
+		{"clock", clockProperties},
+		{"faults", faultProperties},
 	}
 	for _, group := range groups {
 		for _, p := range group.properties {
