@@ -30,6 +30,9 @@ func withCause(err error) error {
 	if errors.As(err, &pgErr) && pgErr.ConstraintName == "task_has_module" {
 		return riverstore.ErrModuleGone
 	}
+	if pgErr != nil && pgErr.Code == pgerrcode.DiskFull {
+		return fmt.Errorf("%w: %w", task.ErrFull, err)
+	}
 	if !passes(err) {
 		return err
 	}
