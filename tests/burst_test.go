@@ -27,13 +27,13 @@ func TestBurst(t *testing.T) {
 	k := built(t)
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		p, c := serveBinary(t, k.plain, k.emptyDataDir(t))
+		p, c := serveBinary(t, k.plain, k.emptyDataDir(t), inProcess...)
 		push(t, c, "flaky", k.readGuest(t, "flaky"))
 		burst(t, readFile(t, p.dir), &node{process: p, client: c})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		f := newFleet(t, k, pgtest.Database(t), []string{k.plain, k.plain})
+		f := newFleet(t, k, pgtest.Database(t), []string{k.plain, k.plain}, inProcess...)
 		f.startAll(t)
 		push(t, f.nodes[0].client, "flaky", k.readGuest(t, "flaky"))
 		burst(t, readPostgres(t, f.database), f.nodes...)
@@ -84,7 +84,7 @@ func burst(t *testing.T, stored *tables, nodes ...*node) {
 	require.Len(t, tasks, callers)
 	for i, id := range ids {
 		require.Contains(t, tasks, id)
-		require.Equal(t, "success", tasks[id].status)
+		require.Equal(t, "success", tasks[id].status, "%+v", tasks[id])
 		require.Equal(t, fmt.Sprint(i), string(tasks[id].result))
 		require.Len(t, attempts[id], 1)
 	}

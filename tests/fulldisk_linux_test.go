@@ -33,7 +33,7 @@ func launchOnDisk(t *testing.T, k *kit, dir string) (*process, *client, disk) {
 	t.Helper()
 	mount := filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.Mkdir(mount, 0o700))
-	args := serveArgs(dir, "--database", filepath.Join(mount, "taskhost.db"))
+	args := serveArgs(dir, append([]string{"--database", filepath.Join(mount, "taskhost.db")}, inProcess...)...)
 	script := fmt.Sprintf(`mount -t tmpfs -o size=%d,mode=700 none %s && exec "$@"`, diskSize, mount)
 	cmd := command(t.Context(), "/bin/sh", append([]string{"-c", script, "sh", k.plain}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS}
@@ -52,7 +52,7 @@ func (d disk) fill(t *testing.T, leave int64) {
 	t.Helper()
 	var state syscall.Statfs_t
 	require.NoError(t, syscall.Statfs(d.root, &state))
-	free := int64(state.Bavail) * state.Bsize //nolint:unconvert // its type depends on the machine
+	free := int64(state.Bavail) * state.Bsize
 	require.NoError(t, os.WriteFile(filepath.Join(d.root, "ballast"), make([]byte, max(free-leave, 0)), 0o600))
 }
 

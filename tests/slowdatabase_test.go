@@ -31,7 +31,7 @@ func TestDatabaseIsSlow(t *testing.T) {
 	require.NoError(t, err)
 	cable := storetest.NewCable(t, address.Host)
 	address.Host = cable.Address()
-	f := newFleet(t, k, address.String(), []string{k.plain, k.plain})
+	f := newFleet(t, k, address.String(), []string{k.plain, k.plain}, inProcess...)
 	f.startAll(t)
 	f.pushGuests(t, f.nodes[0])
 	stored := readPostgres(t, database)

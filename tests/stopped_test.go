@@ -27,7 +27,7 @@ func TestNodesAreStopped(t *testing.T) {
 	t.Logf("TASKHOST_TEST_SEED=%d TASKHOST_TEST_ROUNDS=%d repeats the choices of this run", seed, rounds)
 	random := rand.New(rand.NewPCG(seed, 4<<32))
 	k := built(t)
-	f := newFleet(t, k, pgtest.Database(t), []string{k.plain, k.race, k.plain})
+	f := newFleet(t, k, pgtest.Database(t), []string{k.plain, k.race, k.plain}, inProcess...)
 	f.startAll(t)
 	f.pushGuests(t, f.nodes[0])
 	stored := readPostgres(t, f.database)
