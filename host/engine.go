@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tetratelabs/wazero"
+
 	"github.com/taskhost/taskhost/host/snapshot"
 )
 
@@ -68,6 +70,13 @@ func New(ctx context.Context, config Config) (*Engine, error) {
 	return newEngine(ctx, config, "")
 }
 
+// learnVersion makes a runtime once: wazero finds out its own version with the first
+// one and keeps it in a variable that nothing guards.
+var learnVersion = sync.OnceValue(func() error {
+	ctx := context.Background()
+	return wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler()).Close(ctx)
+})
+
 func newEngine(_ context.Context, config Config, method snapshot.Method) (*Engine, error) {
 	setDefault(&config.IdleInstances, 256)
 	setDefault(&config.CodeBytes, 512<<20)
@@ -78,6 +87,9 @@ func newEngine(_ context.Context, config Config, method snapshot.Method) (*Engin
 	}
 	if err := checkHostFuncs(); err != nil {
 		return nil, fmt.Errorf("set up the host functions: %w", err)
+	}
+	if err := learnVersion(); err != nil {
+		return nil, fmt.Errorf("start wazero: %w", err)
 	}
 	space, err := snapshot.NewSpace(method)
 	if err != nil {

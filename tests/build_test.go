@@ -99,11 +99,21 @@ func goBuild(ctx context.Context, root string, env []string, args ...string) err
 	return nil
 }
 
-// makeTemplate serves once and pushes the guests. It takes the binary without
-// the race detector, with which a module takes half a minute to compile; what
-// was compiled is kept in the data directory, and serves both.
-func (k *kit) makeTemplate(ctx context.Context) (err error) {
-	s, err := launch(ctx, k.plain, k.template)
+// makeTemplate serves twice and pushes the guests. It takes the binary without the
+// race detector, with which a module takes half a minute to compile; what was
+// compiled is kept in the data directory, for workers and for the process itself,
+// where the binary with the detector has its guests.
+func (k *kit) makeTemplate(ctx context.Context) error {
+	for _, isolation := range []string{"inprocess", "worker"} {
+		if err := k.pushInto(ctx, k.template, "--isolation", isolation); err != nil {
+			return fmt.Errorf("isolation %s: %w", isolation, err)
+		}
+	}
+	return nil
+}
+
+func (k *kit) pushInto(ctx context.Context, dir string, more ...string) (err error) {
+	s, err := launch(ctx, k.plain, dir, more...)
 	if err != nil {
 		return err
 	}
@@ -119,7 +129,7 @@ func (k *kit) makeTemplate(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if a.status != 201 {
+		if a.status != 201 && a.status != 200 {
 			return fmt.Errorf("push %s: %d %s", name, a.status, a.body)
 		}
 	}

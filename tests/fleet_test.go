@@ -177,7 +177,11 @@ func linkTree(t *testing.T, from, to string) {
 			return err
 		}
 		if entry.IsDir() {
-			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			return os.MkdirAll(filepath.Join(to, rel), info.Mode().Perm())
 		}
 		return os.Link(path, filepath.Join(to, rel))
 	}))

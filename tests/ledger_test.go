@@ -89,7 +89,12 @@ func (c *crowd) begin(t *testing.T, token string, seed uint64) {
 			own := newClient("", token)
 			defer own.close()
 			for n := 0; ; n++ {
-				if _, ok := <-c.work; !ok {
+				select {
+				case _, ok := <-c.work:
+					if !ok {
+						return
+					}
+				case <-t.Context().Done(): // a test that failed gives no more work
 					return
 				}
 				if err := c.one(t.Context(), own, makeEntry(random, fmt.Sprintf("%d/%d", i, n), c.slow), random); err != nil {

@@ -52,7 +52,7 @@ func TestStoppedNodeIsFenced(t *testing.T) {
 	stopped.client.request(t, "GET", "/v1/tasks/"+once+"/result", nil).problem(t, 409, "task_failed")
 
 	v = stopped.client.awaitEnd(t, requeue)
-	require.Equal(t, "success", v.Status)
+	require.Equal(t, "success", v.Status, "%+v", v)
 	result, _ := stopped.client.result(t, requeue)
 	require.Equal(t, `"again"`, string(result))
 	awaitRun(t, other.client, body{Name: "demo.echo"}, stopped.process, other.process)

@@ -32,8 +32,13 @@ func (p *Pool) Prepared(digest string) bool {
 // isReady looks on the disk once. The lock is held.
 func (p *Pool) isReady(m *module) bool {
 	if !m.ready && m.working == nil {
-		_, err := os.Stat(filepath.Join(p.moduleDir(m.digest), readyName))
-		m.ready = err == nil
+		dir := p.moduleDir(m.digest)
+		info, err := os.Stat(dir)
+		if err == nil {
+			_, err = os.Stat(filepath.Join(dir, readyName))
+		}
+		// Modes may have been lost where the directory was copied: compiling mends them.
+		m.ready = err == nil && (!p.isolation.nobody || info.Mode().Perm()&0o005 == 0o005)
 	}
 	return m.ready
 }

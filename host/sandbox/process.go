@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/taskhost/taskhost/host"
 )
 
 // process is a worker as its parent sees it. One goroutine uses it at a time, but
@@ -85,6 +88,8 @@ func (p *Pool) start(ctx context.Context, role string, dir *os.File) (_ *process
 		}
 	}
 	if err != nil {
+		p.config.Logger.DebugContext(ctx, "a sandbox worker did not start", slog.Any("error", err),
+			slog.String("stderr", host.Clean(w.said.String(), headBytes+tailBytes)))
 		// No deathError: it is not the doing of a module that has not been loaded.
 		return nil, fmt.Errorf("start a sandbox worker: %s", err.Error())
 	}

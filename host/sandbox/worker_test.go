@@ -235,6 +235,19 @@ func TestDamagedCache(t *testing.T) {
 	requireEcho(t, p, attempt)
 }
 
+// A directory of a module that was copied without its modes is of no use to workers.
+func TestCopiedWithoutModes(t *testing.T) {
+	config := sandbox.Config{CacheDir: t.TempDir()}
+	p := newPool(t, config)
+	attempt := echo().attempt(t, p)
+	require.NoError(t, os.Chmod(p.ModuleDir(attempt.Digest), 0o700))
+	again := newPool(t, config)
+	// Workers of an ordinary user are that user, to whom it is open.
+	require.Equal(t, os.Geteuid() != 0, again.Prepared(attempt.Digest))
+	require.NoError(t, again.Prepare(t.Context(), attempt.Digest, echo().bytes()))
+	requireEcho(t, again, attempt)
+}
+
 // A directory that a worker could write to when the host died is not trusted.
 func TestLeftDirectory(t *testing.T) {
 	ours := filepath.Join(t.TempDir(), "ours")
