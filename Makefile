@@ -3,6 +3,9 @@
 
 GO        ?= go
 BENCHTIME ?= 1x
+# Repeats the choices of make soak; ROUNDS makes it longer or shorter.
+SEED      ?=
+ROUNDS    ?= 100
 FUZZTIME  ?= 30s
 # TESTFLAGS goes to go test as it is: make test TESTFLAGS='-run TestName -v'.
 TESTFLAGS ?=
@@ -30,7 +33,7 @@ WASM_PKGS := $(patsubst %,./%/...,$(wildcard abi guest-sdk $(GUESTS)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help test vet lint tidy race cc compilers fmt guests bench fuzz clean FORCE
+.PHONY: help test vet lint tidy race cc compilers fmt guests bench soak fuzz clean FORCE
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +74,20 @@ guests: compilers ## Build each example guest to .build/guests/<name>.wasm
 
 bench: compilers $(POSTGRES) ## Run each benchmark once, so that none rots (BENCHTIME=1s to measure)
 	$(POSTGRES) $(GO) test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./...
+
+# One campaign after the other: they would take each other's time. Those of minutes a
+# round have fewer rounds.
+SOAK := TASKHOST_TEST_SEED=$(SEED) $(POSTGRES) $(GO) test -count=1 -timeout 4h -v -parallel 2
+FEW  := $$(( ($(ROUNDS) + 9) / 10 ))
+
+soak: cc compilers $(POSTGRES) ## Fault campaigns for an hour or two (SEED=n repeats one, ROUNDS=10 is shorter)
+	TASKHOST_TEST_ROUNDS=$(ROUNDS) $(SOAK) -run 'TestKillMinusNine|TestNodesAreKilled' ./tests
+	TASKHOST_TEST_ROUNDS=$(FEW) $(SOAK) -run 'TestPostgresIsKilled|TestNodesAreStopped' ./tests
+	TASKHOST_TEST_ROUNDS=$(FEW) $(SOAK) -run 'TestDiskIsFull|TestStoppedNodeIsFenced' ./tests
+	TASKHOST_TEST_ROUNDS=$(FEW) TASKHOST_TEST_DELAY_MS=200 $(SOAK) -run 'TestDatabaseIsSlow' ./tests
+	TASKHOST_TEST_CALLERS=10000 $(SOAK) -run 'TestBurst' ./tests
+	TASKHOST_TEST_ROUNDS=$$((10 * $(ROUNDS))) $(SOAK) -run 'TestConformance/(faults|clock)' ./pgstore
+	$(SOAK) -run 'TestConformance/(faults|clock)' ./sqlitestore
 
 # go test fuzzes one target of one package at a time, so they are listed first.
 fuzz: ## Run each fuzz target for 30 s (FUZZTIME=5m for longer)

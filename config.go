@@ -75,6 +75,16 @@ type Config struct {
 	// database should have the same.
 	Limits task.Ceilings
 
+	// Retention is how long tasks are kept once they have ended, by how they ended,
+	// with their logs, attempts and results: [task.KeepFor] has one time for all.
+	// Zero, the default, keeps them for ever. Any host of a shared database deletes
+	// what is older than its own Retention says: each should have the same.
+	Retention task.Retention
+	// ModuleVersionsKept is how many of the newest versions of a module are kept.
+	// Older ones are deleted once they are not live and no task has them: neither one
+	// that is to run, nor one that is kept. Defaults to 10.
+	ModuleVersionsKept int
+
 	// ShutdownTimeout is how long [Host.Run] lets attempts finish before it
 	// interrupts them. Defaults to 30 seconds.
 	ShutdownTimeout time.Duration
@@ -97,6 +107,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxSyncThreads, min(32, runtime.NumCPU()+4))
 	setDefault(&c.MaxWasmWorkers, max(8, 4*runtime.NumCPU()))
 	c.Limits = c.Limits.WithDefaults()
+	setDefault(&c.ModuleVersionsKept, 10)
 	setDefault(&c.ShutdownTimeout, 30*time.Second)
 	setDefault(&c.LogFlushInterval, 100*time.Millisecond)
 	return c
@@ -127,6 +138,12 @@ func (c Config) validate() error {
 	}
 	if err := c.validateIsolation(); err != nil {
 		return err
+	}
+	if err := c.Retention.Validate(); err != nil {
+		return fmt.Errorf("taskhost: Config.Retention: %w", err)
+	}
+	if c.ModuleVersionsKept < 1 {
+		return fmt.Errorf("taskhost: Config.ModuleVersionsKept must be at least 1, is %d", c.ModuleVersionsKept)
 	}
 	if scheme, _, ok := strings.Cut(c.Database, "://"); ok && !isPostgres(c.Database) {
 		return fmt.Errorf("taskhost: Config.Database must be the path of a file or an address that begins with postgres://, not with %.20s://", scheme)

@@ -37,6 +37,8 @@ func TestNewRefusesABadConfig(t *testing.T) {
 		"Database by URL":          {taskhost.Config{Database: "mysql://localhost/x"}, "taskhost: Config.Database must be the path of a file"},
 		"no directory":             {taskhost.Config{Database: filepath.Join(dir, "none", "x.db")}, "taskhost: open the database " + filepath.Join(dir, "none", "x.db") + ": its directory does not exist: make it, or choose another file"},
 		"a directory":              {taskhost.Config{Database: dir}, "choose a file that can be written"},
+		"retention below none":     {taskhost.Config{Retention: task.Retention{Failed: -1}}, "taskhost: Config.Retention: failed must not be negative, is -1ns: 0 keeps tasks for ever"},
+		"no version is kept":       {taskhost.Config{ModuleVersionsKept: -1}, "taskhost: Config.ModuleVersionsKept must be at least 1, is -1"},
 		"no database":              {taskhost.Config{Database: file}, "taskhost: open the database " + file + ": "},
 		"a cache that is a file":   {taskhost.Config{Database: filepath.Join(dir, "ok.db"), CacheDir: file}, "taskhost: make the directory for compiled modules: "},
 	} {

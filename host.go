@@ -105,6 +105,9 @@ func (h *Host) Start(ctx context.Context) error {
 		Functions:   definitions,
 		LogInterval: h.config.LogFlushInterval,
 		Ceilings:    h.config.Limits,
+
+		Retention:          h.config.Retention,
+		ModuleVersionsKept: h.config.ModuleVersionsKept,
 	})
 	if err != nil {
 		return fmt.Errorf("taskhost: %w", err)

@@ -20,6 +20,7 @@ type store interface {
 	reader
 	controller
 	modules.Store
+	archive
 	credentials
 	runner
 	vault
@@ -65,6 +66,10 @@ type taskReader interface {
 	Logs(ctx context.Context, id task.ID, after int64, limit int) ([]task.LogEntry, error)
 	Attempts(ctx context.Context, id task.ID) ([]task.Attempt, error)
 	Await(ctx context.Context, id task.ID) error
+}
+
+type archive interface {
+	ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
 }
 
 type credentials interface {

@@ -57,6 +57,13 @@ type Modules interface {
 	Versions(ctx context.Context, module string) ([]modules.Version, error)
 }
 
+// History is what is served of tasks that have ended.
+type History interface {
+	// ClearHistory deletes tasks that have ended, or with dry counts them. Where ctx
+	// ends first, it counts what was deleted by then.
+	ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
+}
+
 // Authenticator knows credentials.
 type Authenticator interface {
 	// Authenticate returns the name of the credential with that secret.
@@ -78,6 +85,7 @@ type Health interface {
 // Version are needed.
 type Config struct {
 	Tasks   Tasks
+	History History
 	Modules Modules
 	Auth    Authenticator
 	Health  Health
@@ -121,6 +129,7 @@ func New(config Config) http.Handler {
 	a.registerList(routes)
 	a.registerControl(routes)
 	a.registerBulk(routes)
+	a.registerHistory(routes)
 	a.registerModules(routes)
 	a.registerNodes(routes)
 	completeSchemas(settings.Components.Schemas)

@@ -53,6 +53,7 @@ func documentSchemas(t *testing.T) map[string]*huma.Schema {
 	a.registerList(routes)
 	a.registerControl(routes)
 	a.registerBulk(routes)
+	a.registerHistory(routes)
 	a.registerModules(routes)
 	a.registerNodes(routes)
 	completeSchemas(settings.Components.Schemas)

@@ -40,6 +40,8 @@ type fake struct {
 	// bulk is told what was called: "cancel" or "retry", with ids or a filter.
 	bulk func(call string, ids []task.ID, filter *task.Filter, force, dry bool) (*task.Bulk, error)
 
+	clear func(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
+
 	push     func(name string, wasm []byte) (*modules.Version, error)
 	list     func() ([]modules.Version, error)
 	versions func(module string) ([]modules.Version, error)
@@ -106,6 +108,10 @@ func (f *fake) Attempts(_ context.Context, id task.ID) ([]task.Attempt, error) {
 	return f.attempts(id)
 }
 
+func (f *fake) ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error) {
+	return f.clear(ctx, filter, dry)
+}
+
 func (f *fake) Nodes(context.Context) ([]task.Node, error) { return f.nodes() }
 
 func (f *fake) Drain(_ context.Context, node string) error { return f.drain(node, true) }
@@ -161,7 +167,7 @@ func serve(t *testing.T, f *fake) *served {
 
 func handler(f *fake, log io.Writer) http.Handler {
 	return httpapi.New(httpapi.Config{
-		Tasks: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3", Stopping: f.stopping, MaxArgsBytes: f.maxArgs,
+		Tasks: f, History: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3", Stopping: f.stopping, MaxArgsBytes: f.maxArgs,
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	})
 }

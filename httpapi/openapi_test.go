@@ -91,6 +91,7 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 		"POST /v1/tasks/bulk-retry",
 		"POST /v1/tasks/retry-failed",
 		"GET /v1/definitions",
+		"DELETE /v1/history",
 		"POST /v1/modules/{name}",
 		"GET /v1/modules",
 		"GET /v1/modules/{name}",

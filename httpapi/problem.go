@@ -54,7 +54,7 @@ func (p *Problem) GetStatus() int { return p.Status }
 
 // GetHeaders asks a client to wait a little where it is to try again.
 func (p *Problem) GetHeaders() http.Header {
-	if p.Status != http.StatusServiceUnavailable {
+	if p.Status != http.StatusServiceUnavailable && p.Status != http.StatusInsufficientStorage {
 		return nil
 	}
 	return http.Header{"Retry-After": {"1"}}
@@ -125,6 +125,9 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		return problemf(http.StatusNotFound, "not_found", "%s", err)
 	case ctx.Err() != nil: // a database that is cut off says that it cannot be used
 		return problemf(http.StatusServiceUnavailable, "unavailable", "the request ended before it was answered")
+	case errors.Is(err, task.ErrFull):
+		a.Logger.WarnContext(ctx, "the database's disk is full", slog.Any("error", err))
+		return problemf(http.StatusInsufficientStorage, "storage_full", "the disk of the database is full, and nothing was stored: make room on it and try again")
 	case errors.Is(err, task.ErrUnavailable):
 		a.Logger.WarnContext(ctx, "the database cannot be used", slog.Any("error", err))
 		return problemf(http.StatusServiceUnavailable, "unavailable", "the database cannot be used at the moment: try again")

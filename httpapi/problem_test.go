@@ -76,6 +76,10 @@ func TestProblems(t *testing.T) {
 			fmt.Errorf("%w: database is locked (5) (SQLITE_BUSY)", task.ErrUnavailable),
 			httpapi.Problem{Status: 503, Code: "unavailable", Detail: "the database cannot be used at the moment: try again"},
 		},
+		"a database whose disk is full": {
+			fmt.Errorf("%w: database or disk is full (13) (SQLITE_BUSY)", task.ErrFull),
+			httpapi.Problem{Status: 507, Code: "storage_full", Detail: "the disk of the database is full, and nothing was stored: make room on it and try again"},
+		},
 		"anything else": {
 			errors.New("open /var/lib/taskhost/taskhost.db: permission denied"),
 			httpapi.Problem{Status: 500, Code: "internal", Detail: "something went wrong inside; the server's log says what"},
@@ -95,7 +99,7 @@ func TestProblems(t *testing.T) {
 				for _, route := range routes[:operations] {
 					got := s.send(t, route.method, route.path, bodyOf(route.path))
 					require.Equal(t, test.want, requireProblem(t, got, test.want.Status, test.want.Code), "%s %s", route.method, route.path)
-					require.Equal(t, test.want.Status == 503, got.header.Get("Retry-After") == "1")
+					require.Equal(t, test.want.Status == 503 || test.want.Status == 507, got.header.Get("Retry-After") == "1")
 				}
 				switch {
 				case test.want.Status == 500:

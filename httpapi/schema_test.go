@@ -59,6 +59,9 @@ func answers(t *testing.T) *fake {
 		bulk: func(string, []task.ID, *task.Filter, bool, bool) (*task.Bulk, error) {
 			return &task.Bulk{Matched: 3, Done: 1, Skipped: map[string]int{"not_found": 2}, Results: []task.Retry{{From: id, To: task.ID{15: 7}}}, More: true}, nil
 		},
+		clear: func(context.Context, task.HistoryFilter, bool) (*task.HistoryCount, error) {
+			return &task.HistoryCount{Tasks: 2, ByStatus: map[task.Status]int64{task.Failed: 2}}, nil
+		},
 		definitions: func(context.Context) ([]task.Definition, error) {
 			return []task.Definition{
 				{Name: "greet", Executor: task.Async, Options: task.Options{}.WithDefaults()},
@@ -108,6 +111,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		"bulk cancel":          {"POST", "/v1/tasks/bulk-cancel", `{"ids":["` + sampleID + `"]}`, "paths/~1v1~1tasks~1bulk-cancel/post/responses/200"},
 		"bulk retry":           {"POST", "/v1/tasks/bulk-retry", `{"filter":{}}`, "paths/~1v1~1tasks~1bulk-retry/post/responses/200"},
 		"retry failed":         {"POST", "/v1/tasks/retry-failed", "", "paths/~1v1~1tasks~1retry-failed/post/responses/200"},
+		"history":              {"DELETE", "/v1/history?status=failed", "", "paths/~1v1~1history/delete/responses/200"},
 		"definitions":          {"GET", "/v1/definitions", "", "paths/~1v1~1definitions/get/responses/200"},
 		"push":                 {"POST", "/v1/modules/m", "wasm", "paths/~1v1~1modules~1{name}/post/responses/201"},
 		"modules":              {"GET", "/v1/modules", "", "paths/~1v1~1modules/get/responses/200"},

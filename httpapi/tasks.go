@@ -41,9 +41,13 @@ func (a *api) registerTasks(routes huma.API) {
 		Method:      http.MethodGet,
 		Path:        "/v1/tasks/{id}/logs",
 		Summary:     "Get a task's log lines",
-		Description: "Answers with lines in order, also while the task runs. Ask again with after set to the answer's next for what came since.",
+		Description: "Answers with lines in order, also while the task runs. Ask again with after set to the answer's next for what came since. " +
+			"With follow the answer is a stream of server-sent events: log for each line, and end with the task's status once it has ended and all were sent. " +
+			"A stream that ends without that was broken off: go on with the header Last-Event-ID, or after.",
 		Tags:        []string{"tasks"},
+		Middlewares: huma.Middlewares{a.followLogs},
 	}, a.handleTaskLogs)
+	describeFollow(routes.OpenAPI().Paths["/v1/tasks/{id}/logs"].Get)
 	huma.Register(routes, huma.Operation{
 		OperationID: "list-definitions",
 		Method:      http.MethodGet,
@@ -106,6 +110,8 @@ type logsInput struct {
 	ID    string `path:"id" format:"uuid" doc:"The task's id."`
 	After int64  `query:"after" minimum:"0" doc:"The seq of the last line that was read, 0 for the first page."`
 	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"The most lines to answer with."`
+	// Follow is for the document: see followLogs.
+	Follow bool `query:"follow" doc:"Stream the lines as server-sent events until the task has ended. To accept text/event-stream asks for the same."`
 }
 
 type logsOutput struct {

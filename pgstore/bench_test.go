@@ -3,6 +3,8 @@ package pgstore_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskhost/taskhost/internal/pgtest"
@@ -60,4 +62,16 @@ func BenchmarkClaim(b *testing.B) {
 // BenchmarkLateness measures how late retries and delayed tasks start.
 func BenchmarkLateness(b *testing.B) {
 	storetest.Lateness(b, open(b, pgstore.Config{URL: pgtest.Database(b)}))
+}
+
+// BenchmarkRetention deletes tasks that have ended, TASKHOST_BENCH_ROWS of them, while
+// others are worked.
+func BenchmarkRetention(b *testing.B) {
+	database := pgtest.Database(b)
+	config, err := pgx.ParseConfig(database)
+	require.NoError(b, err)
+	config.RuntimeParams["search_path"] = pgstore.DefaultSchema
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	storetest.BenchRetention(b, func() storetest.Store { return open(b, pgstore.Config{URL: database}) }, db)
 }

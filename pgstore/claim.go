@@ -41,7 +41,7 @@ WITH due AS MATERIALIZED (
         lease = t.lease + 1,
         node = $4,
         started_at = coalesce(t.started_at, greatest(now(), t.created_at)),
-        attempt_started_at = greatest(now(), t.created_at),
+        attempt_started_at = greatest(now(), t.created_at, t.released_at),
         queue_wait = t.queue_wait + ` + waited + `,
         attempt_wait = ` + waited + `
     FROM ticket

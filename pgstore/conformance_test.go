@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -63,7 +64,10 @@ func conformance(t *testing.T, keys ...string) {
 			DB:       db,
 			ID:       func(id task.ID) any { return id.String() },
 			Micros:   func(column string) string { return "(extract(epoch FROM " + column + ") * 1000000)::bigint" },
-			Tx:       map[string]storetest.Tx{"pgx": pgxTx(database), "sql": sqlTx(database)},
+			Shift: func(column string, by time.Duration) string {
+				return fmt.Sprintf("%s + %d * interval '1 microsecond'", column, by.Microseconds())
+			},
+			Tx: map[string]storetest.Tx{"pgx": pgxTx(database), "sql": sqlTx(database)},
 		}
 	}})
 }

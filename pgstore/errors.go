@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/puddle/v2"
 
+	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -22,7 +23,17 @@ func withCause(err error) error {
 	if errors.Is(err, puddle.ErrClosedPool) {
 		return fmt.Errorf("%w: %w", task.ErrStopped, err)
 	}
-	if err == nil || errors.Is(err, task.ErrUnavailable) || !passes(err) {
+	if err == nil || errors.Is(err, task.ErrUnavailable) {
+		return err
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && pgErr.ConstraintName == "task_has_module" {
+		return riverstore.ErrModuleGone
+	}
+	if pgErr != nil && pgErr.Code == pgerrcode.DiskFull {
+		return fmt.Errorf("%w: %w", task.ErrFull, err)
+	}
+	if !passes(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", task.ErrUnavailable, err)

@@ -47,7 +47,11 @@ WITH ended AS (
         ended_at = CASE WHEN e.status <> 'pending' OR t.cancel_requested_at IS NOT NULL THEN greatest(now(), t.attempt_started_at) END,
         released_at = CASE WHEN e.status = 'pending' AND t.cancel_requested_at IS NULL THEN greatest(now(), t.attempt_started_at) END,
         run_time = t.run_time + (extract(epoch FROM greatest(now(), t.attempt_started_at) - t.attempt_started_at) * 1000000)::bigint,
-        due_at = CASE WHEN e.status = 'pending' AND NOT (e.give_back AND e.wait = 0) THEN now() + e.wait * interval '1 microsecond' ELSE t.due_at END,
+        due_at = CASE
+            WHEN e.give_back AND e.wait = 0 THEN least(t.due_at, now()) -- the clock may have been set back since
+            WHEN e.status = 'pending' THEN now() + e.wait * interval '1 microsecond'
+            ELSE t.due_at
+        END,
         result = CASE WHEN t.cancel_requested_at IS NULL THEN e.result END,
         result_type = CASE WHEN t.cancel_requested_at IS NULL THEN e.result_type END,
         result_key_id = CASE WHEN t.cancel_requested_at IS NULL THEN e.result_key END,

@@ -42,13 +42,32 @@ func (s *Store) Leave(ctx context.Context, node string) error {
 	return withCause(err)
 }
 
+// Heartbeats implements [riverstore.Fleet].
+func (s *Store) Heartbeats(ctx context.Context) ([]riverstore.Heartbeat, error) {
+	rows, err := s.control.Query(ctx, s.text(`
+		SELECT id, (extract(epoch FROM heartbeat_at) * 1000000)::bigint, (extract(epoch FROM now() - heartbeat_at) * 1000000)::bigint
+		FROM {schema}.node
+		UNION ALL
+		SELECT DISTINCT node, 0, 0 FROM {schema}.task
+		WHERE status = 'running' AND node NOT IN (SELECT id FROM {schema}.node)`), s.hot)
+	if err != nil {
+		return nil, withCause(err)
+	}
+	beats, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (beat riverstore.Heartbeat, err error) {
+		var silence int64
+		err = row.Scan(&beat.Node, &beat.Beat, &silence)
+		beat.Silence = time.Duration(silence) * time.Microsecond
+		return beat, err
+	})
+	return beats, withCause(err)
+}
+
 // Orphans implements [riverstore.Fleet].
-func (s *Store) Orphans(ctx context.Context, dead time.Duration, limit int) ([]*riverstore.End, error) {
+func (s *Store) Orphans(ctx context.Context, nodes []string, limit int) ([]*riverstore.End, error) {
 	rows, err := s.control.Query(ctx, s.text(`
 		SELECT `+taskColumns+`, t.lease FROM {schema}.task t
-		WHERE t.status = 'running'
-			AND t.node NOT IN (SELECT id FROM {schema}.node WHERE heartbeat_at > now() - $1 * interval '1 microsecond')
-		ORDER BY t.due_at, t.id LIMIT $2`), s.hot, dead.Microseconds(), limit)
+		WHERE t.status = 'running' AND t.node = ANY ($1)
+		ORDER BY t.due_at, t.id LIMIT $2`), s.hot, nodes, limit)
 	if err != nil {
 		return nil, withCause(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskhost/taskhost/internal/pgtest"
-	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/pgstore"
 	"github.com/taskhost/taskhost/task"
 )
@@ -34,7 +33,10 @@ func TestDeadNodesAreListedForAnHour(t *testing.T) {
 	require.Equal(t, map[string]bool{"1 second": true, "59 minutes": false}, alive)
 	rows := func() int { return number(t, database, "SELECT count(*) FROM taskhost.node") }
 
-	ends, err := store.Orphans(t.Context(), riverstore.DeadAfter, 10)
+	beats, err := store.Heartbeats(t.Context())
+	require.NoError(t, err)
+	require.Len(t, beats, 3)
+	ends, err := store.Orphans(t.Context(), []string{"61 minutes"}, 10)
 	require.NoError(t, err)
 	require.Empty(t, ends)
 	require.Equal(t, 3, rows())

@@ -23,13 +23,20 @@ const (
 // numbered as the rows are read, in their order, so that those that are due at the
 // same time start in that order. What the rows of a definition have in common is
 // passed once. The wide rows go straight into the table, and what the tickets need of
-// them comes back from there.
+// them comes back from there. A version of a module stays locked until the tasks can
+// be seen that have it, so that it is not collected; one that was has no digest here,
+// which the table refuses.
 const (
 	insertHead = `
-WITH definition AS (
-    SELECT * FROM json_to_recordset($1::json) AS d (
+WITH definition AS MATERIALIZED (
+    SELECT d.*, CASE WHEN module IS NOT NULL THEN (
+        SELECT v.digest FROM {schema}.module_version v
+        WHERE v.module = d.module AND v.version = d.module_version AND v.retired_at IS NULL
+        FOR KEY SHARE
+    ) END AS module_digest
+    FROM json_to_recordset($1::json) AS d (
         def integer, name text, executor text,
-        module text, module_version integer, module_digest text, definition_index integer,
+        module text, module_version integer, definition_index integer,
         max_attempts integer, retry_delay bigint, retry_backoff float8, retry_max_delay bigint, retry_jitter float8,
         memory bigint, limits text, requeue boolean)
 ), inserted AS (
@@ -190,7 +197,6 @@ type batchDefinition struct {
 	Executor      string  `json:"executor"`
 	Module        *string `json:"module"`
 	ModuleVersion *int    `json:"module_version"`
-	ModuleDigest  *string `json:"module_digest"`
 	Index         int     `json:"definition_index"`
 	MaxAttempts   int     `json:"max_attempts"`
 	RetryDelay    int64   `json:"retry_delay"`
@@ -266,7 +272,7 @@ func describe(n int, def *task.Definition) (batchDefinition, error) {
 		Memory: options.Memory, Limits: nullable(limits), Requeue: options.RequeueOnInterrupt,
 	}
 	if m := def.Module; m != nil {
-		d.Module, d.ModuleVersion, d.ModuleDigest = &m.Name, &m.Version, &m.Digest
+		d.Module, d.ModuleVersion = &m.Name, &m.Version
 	}
 	return d, err
 }

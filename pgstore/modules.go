@@ -80,6 +80,9 @@ func (s *Store) makeLive(ctx context.Context, tx pgx.Tx, version *modules.Versio
 	if _, err := tx.Exec(ctx, s.text("UPDATE {schema}.module SET live_version = $1 WHERE name = $2"), version.Version, version.Module); err != nil {
 		return err
 	}
+	if _, err := tx.Exec(ctx, s.text("UPDATE {schema}.module_version SET retired_at = NULL WHERE module = $1 AND version = $2 AND retired_at IS NOT NULL"), version.Module, version.Version); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, s.text("DELETE FROM {schema}.definition WHERE module = $1"), version.Module); err != nil {
 		return err
 	}

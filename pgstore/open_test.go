@@ -190,6 +190,10 @@ func TestTasksOutliveAMigration(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	execute(t, database,
+		"DROP INDEX taskhost.task_ended",
+		"ALTER TABLE taskhost.idempotency_key DROP COLUMN task_gone",
+		"ALTER TABLE taskhost.module_version DROP COLUMN retired_at",
+		"ALTER TABLE taskhost.task DROP CONSTRAINT task_has_module",
 		"DROP INDEX taskhost.task_cancelling, taskhost.task_by_status, taskhost.task_by_name, taskhost.task_by_duration",
 		"DROP TABLE taskhost.task_tag",
 		"ALTER TABLE taskhost.node DROP COLUMN drain_requested_at",

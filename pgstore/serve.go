@@ -51,6 +51,7 @@ func (s *Store) Start(ctx context.Context, handler task.Handler, config ServeCon
 		Commander:    s,
 		Expirer:      s,
 		Wake:         s.wake,
+		Keeper:       s,
 		Schema:       s.schema,
 		Ended:        s.waiters.Tell,
 		Vault:        s.vault,

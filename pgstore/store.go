@@ -27,8 +27,9 @@ import (
 const DefaultSchema = "taskhost"
 
 // controlConnections is how many connections are kept for what must not wait for
-// anything else: one that listens, one that sweeps, and those for signs of life.
-const controlConnections = 4
+// anything else: one that listens, one that sweeps, one that is held while what is old
+// is deleted, and those for signs of life.
+const controlConnections = 5
 
 // Config says which database to open. Give a URL or a pool.
 type Config struct {

@@ -44,8 +44,8 @@ UPDATE task SET
     lease = lease + 1,
     ticket = NULL,
     node = ?1,
-    started_at = coalesce(started_at, ?2),
-    attempt_started_at = ?2,
+    started_at = coalesce(started_at, max(?2, created_at)),
+    attempt_started_at = max(?2, created_at, coalesce(released_at, 0)),
     queue_wait = queue_wait + ` + waited + `,
     attempt_wait = ` + waited + `
 WHERE rowid IN (SELECT value FROM json_each(?3))

@@ -2,11 +2,13 @@ package sqlitestore_test
 
 import (
 	"database/sql"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,6 +58,7 @@ func conformance(t *testing.T, keys ...string) {
 			DB:       db,
 			ID:       func(id task.ID) any { return id[:] },
 			Micros:   func(column string) string { return column },
+			Shift:    func(column string, by time.Duration) string { return fmt.Sprintf("%s + %d", column, by.Microseconds()) },
 			Tx:       map[string]storetest.Tx{"sql": sqliteTx(db)},
 		}
 	}})

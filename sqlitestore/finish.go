@@ -13,7 +13,9 @@ import (
 // The ends move tasks on, those that are still the attempts'. The lease grows
 // here too, so that an end whose reply was lost cannot end the next attempt. The
 // first commit wins: a task whose cancel was stored before ends as cancelled, whatever
-// the end says.
+// the end says. The clock may have been set back since the attempt
+// started, so that what keeps its place would be due in the future. The max and min of
+// NULL are NULL.
 const (
 	endTaskHead = `
 WITH ending (id, lease, status, give_back, crashes, ended_at, released_at, due_at, ticket, result, result_type, error, cause, trace, result_key_id, sealed_failure) AS (VALUES `
@@ -25,10 +27,10 @@ UPDATE task SET
     lease = task.lease + 1,
     attempt = iif(cancel_requested_at IS NULL, attempt - ending.give_back, attempt),
     crashes = task.crashes + ending.crashes,
-    ended_at = iif(cancel_requested_at IS NULL, ending.ended_at, coalesce(ending.ended_at, ending.released_at)),
-    released_at = iif(cancel_requested_at IS NULL, ending.released_at, NULL),
+    ended_at = max(iif(cancel_requested_at IS NULL, ending.ended_at, coalesce(ending.ended_at, ending.released_at)), attempt_started_at),
+    released_at = iif(cancel_requested_at IS NULL, max(ending.released_at, attempt_started_at), NULL),
     run_time = run_time + max(coalesce(ending.ended_at, ending.released_at) - attempt_started_at, 0),
-    due_at = iif(cancel_requested_at IS NULL, coalesce(ending.due_at, task.due_at), task.due_at),
+    due_at = iif(cancel_requested_at IS NULL, coalesce(ending.due_at, min(task.due_at, ending.released_at), task.due_at), task.due_at),
     result = iif(cancel_requested_at IS NULL, ending.result, NULL),
     result_type = iif(cancel_requested_at IS NULL, ending.result_type, NULL),
     error = iif(cancel_requested_at IS NULL OR ending.cause = 'cancelled', ending.error, ?),
@@ -241,7 +243,7 @@ func (w *session) insertAttempts(ctx context.Context, endings []*ending, at time
 			for _, e := range endings {
 				failure := e.failure()
 				args = append(args,
-					e.ID[:], e.Lease, e.Attempt, e.node, e.startedAt, micros(at), e.waited, e.Elapsed.Microseconds(),
+					e.ID[:], e.Lease, e.Attempt, e.node, e.startedAt, max(micros(at), e.startedAt), e.waited, e.Elapsed.Microseconds(),
 					string(e.Outcome), nullable(failure.Message), nullable(string(failure.Cause)), nullable(failure.Trace),
 					e.Usage.Sandbox.Microseconds(), e.Usage.CPU.Microseconds(), e.Usage.Fuel, e.Usage.PeakMemory, e.Usage.Pooled, e.SealedAttempt)
 			}

@@ -103,6 +103,9 @@ func (w *session) insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID
 	if len(fresh) == 0 {
 		return ids, nil, nil
 	}
+	if err := w.haveVersions(ctx, fresh); err != nil {
+		return nil, nil, err
+	}
 	store := w.insertTasks
 	if len(fresh) == 1 {
 		store = w.insertTask
@@ -115,6 +118,27 @@ func (w *session) insert(ctx context.Context, rows []*riverstore.Row) ([]task.ID
 		queues[riverstore.Queue(t.Definition.Executor)] = true
 	}
 	return ids, queues, nil
+}
+
+// haveVersions checks that the versions of modules that tasks are to run are there:
+// what is remembered of a definition may be older than their collection.
+func (w *session) haveVersions(ctx context.Context, tasks []*newTask) error {
+	known := make(map[task.ModuleRef]bool)
+	for _, t := range tasks {
+		ref := t.Definition.Module
+		if ref == nil || known[*ref] {
+			continue
+		}
+		known[*ref] = true
+		var there bool
+		if err := w.scanRow(ctx, hasVersionSQL, []any{ref.Name, ref.Version}, &there); err != nil {
+			return err
+		}
+		if !there {
+			return riverstore.ErrModuleGone
+		}
+	}
+	return nil
 }
 
 // insertTask writes one task. The ticket comes first and numbers itself, which

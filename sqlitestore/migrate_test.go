@@ -117,6 +117,10 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 	require.NoError(t, store.Close())
 	db := callersDB(t, path)
 	for _, statement := range []string{
+		"DROP INDEX task_ended",
+		"DROP INDEX idempotency_key_gone",
+		"ALTER TABLE idempotency_key DROP COLUMN task_gone",
+		"ALTER TABLE module_version DROP COLUMN retired_at",
 		"DROP INDEX task_cancelling",
 		"DROP INDEX task_by_status",
 		"DROP INDEX task_by_name",

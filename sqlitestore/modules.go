@@ -77,6 +77,9 @@ func makeLive(ctx context.Context, tx *sql.Tx, version *modules.Version) error {
 	if _, err := tx.ExecContext(ctx, "UPDATE module SET live_version = ? WHERE name = ?", version.Version, version.Module); err != nil {
 		return err
 	}
+	if _, err := tx.ExecContext(ctx, "UPDATE module_version SET retired_at = NULL WHERE module = ? AND version = ? AND retired_at IS NOT NULL", version.Module, version.Version); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM definition WHERE module = ?", version.Module); err != nil {
 		return err
 	}

@@ -104,6 +104,7 @@ func (v *serving) start(ctx context.Context, handler task.Handler, config ServeC
 		Commander:    v.store,
 		Wake:         v.store.bus.Wake,
 		Expirer:      v.store,
+		Keeper:       v.store,
 		Ended:        v.store.waiters.Tell,
 		Vault:        v.store.vault,
 		Logger:       v.store.logger,

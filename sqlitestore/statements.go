@@ -12,7 +12,7 @@ type statements map[string]*sql.Stmt
 // writeTexts run for every task, readTexts for every poll.
 var (
 	writeTexts = []string{
-		insertTaskSQL, insertTasksSQL, nextTicketSQL, insertTicketSQL, insertTicketsSQL, insertTagSQL, keyHolderSQL, putKeySQL, uniqueHolderSQL,
+		hasVersionSQL, insertTaskSQL, insertTasksSQL, nextTicketSQL, insertTicketSQL, insertTicketsSQL, insertTagSQL, keyHolderSQL, putKeySQL, uniqueHolderSQL,
 		dueSQL, takeSQL, claimSQL,
 		endTaskSQL, endTasksSQL, insertAttemptSQL, insertAttemptsSQL, insertLogSQL,
 	}

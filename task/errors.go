@@ -18,6 +18,8 @@ var (
 	// ErrCancelled is the cause with which an attempt's context ends when its task
 	// was cancelled: context.Cause tells a Go function so.
 	ErrCancelled = errors.New("the task was cancelled")
+	// ErrFull is an ErrUnavailable that ends once somebody has made room.
+	ErrFull = fmt.Errorf("%w: its disk is full", ErrUnavailable)
 	// ErrStopped is returned by calls on a host or store that was stopped.
 	ErrStopped = errors.New("the host has been stopped")
 )

@@ -175,6 +175,16 @@ type LogEntry struct {
 	Fields json.RawMessage `json:"fields,omitempty"`
 }
 
+// LogSeqBits is how many bits of a Seq count inside an attempt. Those above rise from
+// each attempt to the next, and all fit a JSON number exactly.
+const LogSeqBits = 24
+
+// SameAttempt reports whether two lines of a task are of one attempt. Their numbers do
+// not tell: an attempt that was given back has the number of the one that follows.
+func (e LogEntry) SameAttempt(other LogEntry) bool {
+	return e.Seq>>LogSeqBits == other.Seq>>LogSeqBits
+}
+
 // Level grades a log line.
 type Level string
 

@@ -12,6 +12,8 @@ import (
 // audit holds the tables against the ledger, after each crash and at the end.
 type audit struct {
 	crashes int
+	// stops is how often a node was stopped, which may be called dead then, or not.
+	stops int
 	// outage is set where the database was away: the servers have reported errors.
 	outage bool
 	// ended is how each task was that had ended, at the last look.
@@ -81,7 +83,7 @@ func (a *audit) atTheEnd(t *testing.T, stored *tables, promised *ledger, servers
 		require.Equal(t, before, tasks[id])
 	}
 	for id, s := range tasks {
-		checkHistory(t, s, attempts[id], a.crashes)
+		checkHistory(t, s, attempts[id], a.crashes+a.stops)
 	}
 	for _, e := range entries {
 		require.Contains(t, tasks, e.id, "%s was acknowledged", e.key)

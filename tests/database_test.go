@@ -128,6 +128,7 @@ func (s *tables) requireTickets(t *testing.T) {
 // storedTask is a row of the table of tasks.
 type storedTask struct {
 	id, key, name, status, node string
+	message                     string // why it ended without success
 	attempt, crashes            int
 	lease, ended                int64
 	requeue                     bool
@@ -139,12 +140,12 @@ func (s *tables) tasks(t *testing.T) map[string]storedTask {
 	out := make(map[string]storedTask)
 	s.each(t, fmt.Sprintf(`
 		SELECT %s, coalesce(idempotency_key, ''), name, status, coalesce(node, ''), attempt, crashes, lease,
-			coalesce(%s, 0), requeue_on_interrupt, result
+			coalesce(%s, 0), requeue_on_interrupt, result, coalesce(error, '')
 		FROM task`, fmt.Sprintf(s.id, "id"), fmt.Sprintf(s.micros, "ended_at")), nil,
 		func(rows *sql.Rows) error {
 			var one storedTask
 			err := rows.Scan(&one.id, &one.key, &one.name, &one.status, &one.node, &one.attempt, &one.crashes, &one.lease,
-				&one.ended, &one.requeue, &one.result)
+				&one.ended, &one.requeue, &one.result, &one.message)
 			one.id = idText(one.id)
 			out[one.id] = one
 			return err

@@ -12,5 +12,5 @@
 //	go run ./internal/pgtest/run go test ./tests
 //
 // TASKHOST_TEST_SEED and TASKHOST_TEST_ROUNDS repeat or lengthen the tests that
-// are random. Each prints its seed.
+// are random, as make soak does. Each prints its seed.
 package tests

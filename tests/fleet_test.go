@@ -20,6 +20,10 @@ const deadAfter = 6 * time.Second
 // ten seconds on one that is not; what was found is logged.
 const takeOverMost = 20 * time.Second
 
+// inProcess has guests run in the server's own process: for tests of what a server does
+// with its database, in which the start of workers would only take time.
+var inProcess = []string{"--isolation", "inprocess"}
+
 // fleet is servers that share a Postgres database. Each has a data directory of
 // its own, which knows the guests as compiled code and not as modules.
 type fleet struct {

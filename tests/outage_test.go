@@ -3,6 +3,7 @@ package tests_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"syscall"
 	"testing"
@@ -38,6 +39,10 @@ func TestPostgresIsKilled(t *testing.T) {
 	stored := readPostgres(t, f.database)
 
 	outages := []time.Duration{time.Second, deadAfter + time.Second, 2 * time.Second}
+	random := rand.New(rand.NewPCG(seed, 5<<32))
+	for len(outages) < int(setting(t, "TASKHOST_TEST_ROUNDS", 0)) {
+		outages = append(outages, time.Duration(200+random.IntN(8000))*time.Millisecond)
+	}
 	crowd := newCrowd(outageSlow, (2*len(outages)+1)*outageTasks, f.addresses()...)
 	crowd.answers = true
 	crowd.begin(t, f.nodes[0].token, seed)

@@ -131,13 +131,18 @@ func (c *client) send(ctx context.Context, method, path, contentType string, bod
 		return nil, "", fmt.Errorf("read the server's answer: %w", err)
 	}
 	if response.StatusCode >= 300 {
-		problem := new(httpapi.Problem)
-		if err := json.Unmarshal(answer, problem); err != nil || problem.Code == "" {
-			return nil, "", fmt.Errorf("the server at %s answered %s", c.url, response.Status)
-		}
-		return nil, "", problem
+		return nil, "", c.problem(response, answer)
 	}
 	return answer, response.Header.Get("Content-Type"), nil
+}
+
+// problem is what an answer says that is no success.
+func (c *client) problem(response *http.Response, answer []byte) error {
+	problem := new(httpapi.Problem)
+	if err := json.Unmarshal(answer, problem); err != nil || problem.Code == "" {
+		return fmt.Errorf("the server at %s answered %s", c.url, response.Status)
+	}
+	return problem
 }
 
 func (c *client) pushModule(ctx context.Context, name string, wasm []byte) (*modules.Version, error) {

@@ -57,8 +57,12 @@ func (a *app) showConfig() error {
 		{Key: "max_sync_threads", Value: orAuto(s.MaxSyncThreads)},
 		{Key: "max_wasm_workers", Value: orAuto(s.MaxWasmWorkers)},
 		{Key: "migrate_at_start", Value: strconv.FormatBool(s.MigrateAtStart)},
+		{Key: "module_versions_kept", Value: orAuto(s.ModuleVersionsKept)},
 		{Key: "output", Value: s.Output},
 		{Key: "require_isolation", Value: strconv.FormatBool(s.RequireIsolation)},
+	}...)
+	rows = append(rows, s.Retention.rows()...)
+	rows = append(rows, []setting{
 		{Key: "schema", Value: s.Schema},
 		{Key: "server", Value: orAuto(s.Server)},
 		{Key: "shutdown_timeout", Value: s.ShutdownTimeout.String()},
@@ -66,6 +70,9 @@ func (a *app) showConfig() error {
 	}...)
 	for i := range rows {
 		rows[i].Origin = s.origins[rows[i].Key]
+		if rows[i].Key == retentionKey {
+			rows[i].Origin = s.origins[retentionAll]
+		}
 	}
 	return a.print(rows, func(t *table) {
 		t.row("SETTING", "VALUE", "FROM")

@@ -51,6 +51,7 @@ func (s *settings) place() string {
 // hostConfig is what the settings say of a host.
 func (s *settings) hostConfig(logger *slog.Logger) (taskhost.Config, error) {
 	keys, err := s.keys()
+	retention, _ := s.Retention.retention() // validate has tried it
 	return taskhost.Config{
 		Database:            s.database(),
 		Schema:              s.Schema,
@@ -65,6 +66,8 @@ func (s *settings) hostConfig(logger *slog.Logger) (taskhost.Config, error) {
 		MaxSyncThreads:      s.MaxSyncThreads,
 		MaxWasmWorkers:      s.MaxWasmWorkers,
 		Limits:              s.Limits.ceilings(),
+		Retention:           retention,
+		ModuleVersionsKept:  s.ModuleVersionsKept,
 	}, err
 }
 

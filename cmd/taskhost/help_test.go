@@ -61,7 +61,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		"demo", "serve", "run", "version",
 		"module push", "module list", "module show",
 		"task enqueue", "task show", "task logs", "task result", "task list", "task cancel", "task retry",
-		"node list", "node drain", "node undrain", "bench exec", "bench queue",
+		"history clear", "node list", "node drain", "node undrain", "bench exec", "bench queue",
 		"migrate up", "migrate status", "config show",
 		"key new", "key status", "key reencrypt", "key forget",
 	}, typed)
@@ -75,7 +75,7 @@ func TestFlagsThatScriptsRelyOn(t *testing.T) {
 		path := strings.Join(paths[i], " ")
 		opens := path == "serve" || path == "demo" || paths[i][0] == "migrate" || path == "config show" || paths[i][0] == "key" && path != "key new"
 		for flag, has := range map[string]bool{
-			"server":   paths[i][0] == "module" || paths[i][0] == "task" || paths[i][0] == "node" || path == "config show",
+			"server":   paths[i][0] == "module" || paths[i][0] == "task" || paths[i][0] == "history" || paths[i][0] == "node" || path == "config show",
 			"database": opens || path == "bench queue",
 			"schema":   opens,
 			"listen":   path == "serve" || path == "config show",
@@ -98,6 +98,9 @@ func TestEverySettingHasAFlag(t *testing.T) {
 	require.NoError(t, err)
 	for key := range defaults(func(string) string { return "" }) {
 		name := strings.NewReplacer("_", "-", ".", "-").Replace(key)
+		if key == retentionAll {
+			name = retentionKey
+		}
 		found := show.Flags().Lookup(name) != nil || show.InheritedFlags().Lookup(name) != nil
 		require.Equal(t, key != "token" && key != "encrypt_keys", found, key)
 	}

@@ -53,7 +53,7 @@ func (a *app) rootCommand() *cobra.Command {
 
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.runCommand(),
-		a.moduleCommand(), a.taskCommand(), a.nodeCommand(),
+		a.moduleCommand(), a.taskCommand(), a.historyCommand(), a.nodeCommand(),
 		a.keyCommand(), a.migrateCommand(), a.configCommand(), a.versionCommand(),
 		a.benchCommand(),
 	)

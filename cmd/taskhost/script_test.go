@@ -28,6 +28,7 @@ import (
 //	code N COMMAND...     run a command, which must end with the exit code N
 //	awaitserver [DIR]     wait until a server announces itself in a data directory
 //	awaitstatus ID STATUS wait until a task of that server has got to a state
+//	awaitgone ID          wait until a task of that server is not there any more
 //	json [KEY VALUE]...   the last output is one JSON value, an object with these
 //	jsonlines             each line of the last output is a JSON value
 //	jsonenv VAR KEY       set a variable to what the last output has under a key
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"code":        scriptCode,
 			"awaitserver": scriptAwaitServer,
 			"awaitstatus": scriptAwaitStatus,
+			"awaitgone":   scriptAwaitGone,
 			"json":        scriptJSON,
 			"jsonlines":   scriptJSONLines,
 			"jsonenv":     scriptJSONEnv,
@@ -119,6 +121,23 @@ func scriptAwaitStatus(ts *testscript.TestScript, neg bool, args []string) {
 	scriptAwait(ts, func() (bool, error) {
 		t, err := c.task(context.Background(), id, 0)
 		return err == nil && t.Status == task.Status(args[1]), err
+	})
+}
+
+// scriptAwaitGone waits until a task is not there any more.
+func scriptAwaitGone(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: awaitgone ID")
+	}
+	id, err := task.ParseID(args[0])
+	ts.Check(err)
+	token, err := readToken(filepath.Join(dataDir(ts), tokenFile))
+	ts.Check(err)
+	c := newClient(ts.Getenv("SERVER"), token)
+	defer c.http.CloseIdleConnections()
+	scriptAwait(ts, func() (bool, error) {
+		_, err := c.task(context.Background(), id, 0)
+		return err != nil && strings.Contains(err.Error(), "not found"), err
 	})
 }
 

@@ -62,6 +62,7 @@ func serverFlags(cmd *cobra.Command) {
 	settingFlag(flags, "max-sync-threads", "Go functions of executor thread that run at once (default processors + 4, at most 32)")
 	settingFlag(flags, "shutdown-timeout", "how long tasks may finish after a signal to stop (default 30s)")
 	limitFlags(cmd)
+	retentionFlags(cmd)
 }
 
 // requestGrace is how long requests in progress may take once the server stops.
@@ -135,7 +136,7 @@ func newHTTPServer(host *taskhost.Host, s *settings, logger *slog.Logger) *http.
 	stopping := make(chan struct{})
 	server := &http.Server{
 		Handler: httpapi.New(httpapi.Config{
-			Tasks: host, Modules: host.Modules(), Auth: host, Health: host,
+			Tasks: host, History: host, Modules: host.Modules(), Auth: host, Health: host,
 			Stopping: stopping, MaxArgsBytes: int64(s.Limits.Arguments), Logger: logger, Version: taskhost.Version(),
 		}),
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),

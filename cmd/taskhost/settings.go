@@ -40,26 +40,28 @@ const (
 
 // settings are the program's choices, after all places where they can be made.
 type settings struct {
-	AllowUnsafe        bool          `koanf:"allow_unsafe_database"`
-	Database           string        `koanf:"database"`
-	DataDir            string        `koanf:"data_dir"`
-	EncryptKeyFile     string        `koanf:"encrypt_key_file"`
-	EncryptKeys        keyList       `koanf:"encrypt_keys"`
-	Isolation          string        `koanf:"isolation"`
-	Limits             limitSettings `koanf:"limits"`
-	Listen             string        `koanf:"listen"`
-	LogFormat          string        `koanf:"log_format"`
-	LogLevel           string        `koanf:"log_level"`
-	MaxConcurrentTasks int           `koanf:"max_concurrent_tasks"`
-	MaxSyncThreads     int           `koanf:"max_sync_threads"`
-	MaxWasmWorkers     int           `koanf:"max_wasm_workers"`
-	MigrateAtStart     bool          `koanf:"migrate_at_start"`
-	Output             string        `koanf:"output"`
-	RequireIsolation   bool          `koanf:"require_isolation"`
-	Schema             string        `koanf:"schema"`
-	Server             string        `koanf:"server"`
-	ShutdownTimeout    time.Duration `koanf:"shutdown_timeout"`
-	Token              string        `koanf:"token"`
+	AllowUnsafe        bool              `koanf:"allow_unsafe_database"`
+	Database           string            `koanf:"database"`
+	DataDir            string            `koanf:"data_dir"`
+	EncryptKeyFile     string            `koanf:"encrypt_key_file"`
+	EncryptKeys        keyList           `koanf:"encrypt_keys"`
+	Isolation          string            `koanf:"isolation"`
+	Limits             limitSettings     `koanf:"limits"`
+	Listen             string            `koanf:"listen"`
+	LogFormat          string            `koanf:"log_format"`
+	LogLevel           string            `koanf:"log_level"`
+	MaxConcurrentTasks int               `koanf:"max_concurrent_tasks"`
+	MaxSyncThreads     int               `koanf:"max_sync_threads"`
+	MaxWasmWorkers     int               `koanf:"max_wasm_workers"`
+	MigrateAtStart     bool              `koanf:"migrate_at_start"`
+	ModuleVersionsKept int               `koanf:"module_versions_kept"`
+	Output             string            `koanf:"output"`
+	RequireIsolation   bool              `koanf:"require_isolation"`
+	Retention          retentionSettings `koanf:"retention"`
+	Schema             string            `koanf:"schema"`
+	Server             string            `koanf:"server"`
+	ShutdownTimeout    time.Duration     `koanf:"shutdown_timeout"`
+	Token              string            `koanf:"token"`
 
 	// origins says for each key where its value came from.
 	origins map[string]string
@@ -82,6 +84,7 @@ func defaults(getenv func(string) string) map[string]any {
 		"max_sync_threads":      0,
 		"max_wasm_workers":      0,
 		"migrate_at_start":      true,
+		"module_versions_kept":  0,
 		"output":                "table",
 		"require_isolation":     false,
 		"schema":                "taskhost",
@@ -90,6 +93,7 @@ func defaults(getenv func(string) string) map[string]any {
 		"token":                 "",
 	}
 	maps.Copy(all, limitDefaults())
+	maps.Copy(all, retentionDefaults())
 	return all
 }
 
@@ -144,6 +148,9 @@ func loadSettings(flags *pflag.FlagSet, environ []string) (*settings, error) {
 	merged := koanf.New(".")
 	origins := make(map[string]string)
 	for _, l := range layers {
+		if err := spreadRetention(l.values); err != nil {
+			return nil, usagef("%s: %w", l.origin, err)
+		}
 		for _, key := range l.values.Keys() {
 			if _, ok := known[key]; !ok {
 				return nil, usagef("%s: there is no setting %q: see 'taskhost config show' for those there are", l.origin, key)
@@ -193,6 +200,9 @@ func lookup(environ []string) func(string) string {
 // settingKey is the key of a setting whose name was written without dots, as those of
 // variables and flags are.
 func settingKey(name string, known map[string]any) string {
+	if name == retentionKey {
+		return retentionAll
+	}
 	for key := range known {
 		if strings.ReplaceAll(key, ".", "_") == name {
 			return key
@@ -264,6 +274,12 @@ func (s *settings) validate() error {
 	}
 	if err := s.Limits.ceilings().Validate(); err != nil {
 		return &usageError{err}
+	}
+	if _, err := s.Retention.retention(); err != nil {
+		return err
+	}
+	if s.ModuleVersionsKept < 0 {
+		return usagef("module-versions-kept must be at least 1, is %d", s.ModuleVersionsKept)
 	}
 	return s.validateDatabase()
 }

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/taskhost/taskhost/internal/text"
 	"github.com/taskhost/taskhost/task"
 )
 
@@ -136,67 +133,6 @@ func (a *app) taskResult(cmd *cobra.Command, args []string, c *client) error {
 		return err
 	}
 	_, err = a.stdout.Write(result)
-	return err
-}
-
-func (a *app) taskLogsCommand() *cobra.Command {
-	var follow bool
-	cmd := &cobra.Command{
-		Use:     "logs ID",
-		Short:   "Print what a task logged",
-		Example: "  taskhost task logs 01890a5d-ac96-774b-bcce-b302099a8057 --follow",
-		Args:    args(cobra.ExactArgs(1)),
-		RunE: a.remote(func(cmd *cobra.Command, args []string, c *client) error {
-			id, err := parseID(args[0])
-			if err != nil {
-				return err
-			}
-			return a.taskLogs(cmd, id, c, follow)
-		}),
-	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the task has ended")
-	return cmd
-}
-
-func (a *app) taskLogs(cmd *cobra.Command, id task.ID, c *client, follow bool) error {
-	const interval = 200 * time.Millisecond
-	var after int64
-	for {
-		// Asked for first: what is logged before the end is then read after it.
-		t, err := c.task(cmd.Context(), id, 0)
-		if err != nil {
-			return err
-		}
-		for {
-			entries, next, err := c.logs(cmd.Context(), id, after)
-			if err != nil {
-				return err
-			}
-			for _, entry := range entries {
-				if err := a.printLog(entry); err != nil {
-					return err
-				}
-			}
-			if after = next; len(entries) == 0 {
-				break
-			}
-		}
-		if !follow || t.Status.Terminal() {
-			return nil
-		}
-		select {
-		case <-time.After(interval):
-		case <-cmd.Context().Done():
-			return nil
-		}
-	}
-}
-
-func (a *app) printLog(entry task.LogEntry) error {
-	if a.settings.Output == "json" {
-		return json.NewEncoder(a.stdout).Encode(entry)
-	}
-	_, err := fmt.Fprintf(a.stdout, "%s %d %-5s %s %s\n", entry.Time.Local().Format("15:04:05.000"), entry.Attempt, entry.Level, text.Line(entry.Message), entry.Fields)
 	return err
 }
 

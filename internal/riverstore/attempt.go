@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/taskhost/taskhost/task"
@@ -66,6 +67,9 @@ func (r *Runner) attempt(ctx context.Context, claim *Claim, log task.LogSink) *E
 	case prepared.Failure != nil:
 		return decide(claim, prepared, context.Cause(ctx))
 	}
+	if why := r.mayBegin(ctx, claim); why != "" {
+		return neverRan(claim.attempt(), why)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, exec.Task.Timeout, errTimeout)
 	defer cancel()
 	outcome := survive(func() task.Outcome { return r.handler.Handle(ctx, exec, log) })
@@ -97,4 +101,26 @@ func survive(f func() task.Outcome) (outcome task.Outcome) {
 		}
 	}()
 	return f()
+}
+
+// mayBegin says why an attempt may not begin, or nothing. A node that was cut off or
+// stood still may have been called dead since it claimed: what it would begin now runs
+// elsewhere already. It asks where that can be, which is rare.
+func (r *Runner) mayBegin(ctx context.Context, claim *Claim) string {
+	if r.pulse == nil || r.pulse.fresh() {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	if err := r.pulse.beat(); err != nil { //nolint:contextcheck // it has a time of its own
+		return "interrupted: the attempt never started, because its node was cut off from the database"
+	}
+	running, err := r.db.Running(ctx, r.config.Node)
+	if err != nil {
+		return "interrupted: the attempt never started, because its node was cut off from the database"
+	}
+	if !slices.Contains(running, claim.attempt()) {
+		return "interrupted: the attempt never started, because another node has taken it over"
+	}
+	return ""
 }

@@ -72,10 +72,12 @@ type Fleet interface {
 	Beat(ctx context.Context, node *task.Node) error
 	// Leave takes a node out.
 	Leave(ctx context.Context, node string) error
-	// Orphans lists running attempts, up to limit, of nodes that have given no
-	// sign of life for as long as dead, by the database's clock: as the ends
-	// that [Crashed] makes of them.
-	Orphans(ctx context.Context, dead time.Duration, limit int) ([]*End, error)
+	// Heartbeats lists the last signs of life of all nodes that are known, and of those
+	// that are not and have running tasks.
+	Heartbeats(ctx context.Context) ([]Heartbeat, error)
+	// Orphans lists running attempts of nodes, up to limit, as the ends that
+	// [Crashed] makes of them.
+	Orphans(ctx context.Context, nodes []string, limit int) ([]*End, error)
 }
 
 // Attempt names one attempt at a task.

@@ -67,6 +67,10 @@ func (e *Enqueuer) Enqueue(ctx context.Context, request task.Request) (task.ID, 
 
 // Submit is [Enqueuer.Enqueue], and says whether the task was there already.
 func (e *Enqueuer) Submit(ctx context.Context, request task.Request) (task.Enqueued, error) {
+	return current(e, func() (task.Enqueued, error) { return e.submit(ctx, request) })
+}
+
+func (e *Enqueuer) submit(ctx context.Context, request task.Request) (task.Enqueued, error) {
 	row, err := e.Prepare(ctx, request, e.db)
 	if err != nil {
 		return task.Enqueued{}, err
@@ -117,6 +121,15 @@ func (e *Enqueuer) SubmitMany(ctx context.Context, requests []task.Request) ([]t
 }
 
 func (e *Enqueuer) insertMany(ctx context.Context, requests []task.Request) ([]*Row, []task.ID, error) {
+	var rows []*Row
+	ids, err := current(e, func() (ids []task.ID, err error) {
+		rows, ids, err = e.insertAll(ctx, requests)
+		return ids, err
+	})
+	return rows, ids, err
+}
+
+func (e *Enqueuer) insertAll(ctx context.Context, requests []task.Request) ([]*Row, []task.ID, error) {
 	rows := make([]*Row, len(requests))
 	for i, request := range requests {
 		row, err := e.Prepare(ctx, request, e.db)

@@ -26,11 +26,6 @@ const (
 	LogLineCost = 64
 )
 
-// seqBits is how many bits of a line's sequence number count inside an
-// attempt. The bits above hold the lease, so numbers rise across attempts, and
-// all fit a JSON number exactly.
-const seqBits = 24
-
 // attemptLog gathers the lines of one attempt until they are stored.
 type attemptLog struct {
 	id      task.ID
@@ -75,7 +70,7 @@ func (l *attemptLog) Log(level task.Level, message string, fields json.RawMessag
 		message = fmt.Sprintf("truncated: limit logs: the attempt logged more than %d bytes, the rest is dropped: log less, or raise log_bytes of the definition", most)
 	}
 	l.lines = append(l.lines, LogLine{Task: l.id, Lease: l.lease, LogEntry: task.LogEntry{
-		Seq:     l.lease<<seqBits | l.next,
+		Seq:     l.lease<<task.LogSeqBits | l.next,
 		Attempt: l.attempt,
 		Time:    l.now().UTC(),
 		Level:   level,

@@ -116,7 +116,7 @@ func TestLogOfEmptyLinesIsTruncated(t *testing.T) {
 // TestLogNumbersStayInTheirAttempt: two lines with one number are one line in
 // the database, and the numbers above belong to another attempt.
 func TestLogNumbersStayInTheirAttempt(t *testing.T) {
-	require.Less(t, int64(MaxLogBytes/LogLineCost+1), int64(1)<<seqBits, "there are more numbers than lines")
+	require.Less(t, int64(MaxLogBytes/LogLineCost+1), int64(1)<<task.LogSeqBits, "there are more numbers than lines")
 }
 
 func TestLogNumbersRiseAcrossAttempts(t *testing.T) {
@@ -127,7 +127,7 @@ func TestLogNumbersRiseAcrossAttempts(t *testing.T) {
 	}
 	lines := first.take()
 	require.Less(t, lines[len(lines)-1].Seq, second.take()[0].Seq)
-	require.Less(t, int64(1)<<29<<seqBits-1, int64(1)<<53, "half a milliard leases fit a JSON number")
+	require.Less(t, int64(1)<<29<<task.LogSeqBits-1, int64(1)<<53, "half a milliard leases fit a JSON number")
 }
 
 func TestLogConcurrently(t *testing.T) {

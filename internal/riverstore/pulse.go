@@ -34,6 +34,8 @@ type pulse struct {
 	// judgeAt is from when this node's view of the others counts.
 	judgeAt time.Time
 	failing bool
+	// last is when the last sign of life that was taken was on its way.
+	last time.Time
 }
 
 func newPulse(fleet Fleet, node task.Node, logger *slog.Logger) *pulse {
@@ -68,7 +70,11 @@ func (p *pulse) run(stop <-chan struct{}) {
 func (p *pulse) beat() error {
 	ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
 	defer cancel()
+	at := time.Now()
 	err := p.fleet.Beat(ctx, &p.node)
+	if err == nil {
+		p.beaten(at)
+	}
 	p.mu.Lock()
 	wasFailing := p.failing
 	p.failing = err != nil
@@ -91,6 +97,25 @@ func (p *pulse) graceFrom(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.judgeAt = at.Add(DeadAfter)
+}
+
+// beaten notes a sign of life that was taken.
+func (p *pulse) beaten(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = at
+}
+
+// fresh reports whether nobody can have called this node dead. A process that was
+// stopped sees that on one of two clocks: the monotonic one stands still while a
+// machine is suspended, and the other may be set.
+func (p *pulse) fresh() bool {
+	p.mu.Lock()
+	last := p.last
+	p.mu.Unlock()
+	now := time.Now()
+	const limit = secondLook // before [DeadAfter], for what is on its way
+	return now.Sub(last) < limit && now.Round(0).Sub(last.Round(0)) < limit
 }
 
 // mayJudge reports whether this node may call others dead.

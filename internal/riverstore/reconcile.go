@@ -37,7 +37,7 @@ func (r *Runner) keepInOrder() {
 		r.look("reconcile", r.reconcile)
 		r.look("orders", r.obey)
 		r.look("expire", r.expire)
-		if r.pulse != nil && r.pulse.mayJudge() {
+		if r.pulse != nil {
 			r.look("take over", r.takeOver)
 		}
 		if time.Since(repaired) >= repairInterval {
@@ -112,37 +112,6 @@ func neverRan(attempt Attempt, why string) *End {
 			Cause:   task.CauseInterrupted,
 			Message: why,
 		},
-	}
-}
-
-// orphanBatch bounds how many tasks of dead nodes are taken over at once.
-const orphanBatch = 500
-
-// takeOver ends the attempts of nodes that died. Any number of nodes may do it at
-// once: an end is stored once.
-func (r *Runner) takeOver(ctx context.Context) error {
-	for {
-		ends, err := r.config.Fleet.Orphans(ctx, DeadAfter, orphanBatch)
-		if err != nil || len(ends) == 0 {
-			return err
-		}
-		stored, err := r.db.Finish(ctx, ends)
-		if err != nil {
-			return err
-		}
-		counts := make(map[task.Status]int)
-		for i, end := range ends {
-			if stored[i] {
-				counts[end.Status]++
-			}
-		}
-		if n := count(stored); n > 0 {
-			r.config.Logger.WarnContext(ctx, "a node died while it ran tasks", slog.Int("requeued", counts[task.Pending]),
-				slog.Int("interrupted", counts[task.Interrupted]), slog.Int("failed", counts[task.Failed]))
-		}
-		if len(ends) < orphanBatch {
-			return nil
-		}
 	}
 }
 

@@ -31,22 +31,24 @@ func (h *fakeHandler) Handle(ctx context.Context, exec *task.Execution, log task
 	return h.handle(ctx, exec, log)
 }
 
+// attemptRunner is a runner that is ready to run attempts. It has to be interrupted.
+func attemptRunner(db Attempts, handler task.Handler) *Runner {
+	r := &Runner{db: db, handler: handler, config: RunnerConfig{Logger: slog.New(slog.DiscardHandler)}}
+	r.interrupted, r.interrupt = context.WithCancel(context.Background())
+	r.ends = newGroup(endBatch, r.storeEnds)
+	return r
+}
+
 // runOne runs an attempt as River's worker would, without River, and returns
 // the end that it handed in.
 func runOne(t *testing.T, handler task.Handler, exec task.Execution, while func(*Runner)) *End {
 	t.Helper()
 	var ends []*End
-	r := &Runner{
-		handler: handler,
-		config:  RunnerConfig{Logger: slog.New(slog.DiscardHandler)},
-		db: &fakeDB{finish: func(batch []*End) ([]bool, error) {
-			ends = append(ends, batch...)
-			return make([]bool, len(batch)), nil
-		}},
-	}
-	r.interrupted, r.interrupt = context.WithCancel(context.WithoutCancel(t.Context()))
+	r := attemptRunner(&fakeDB{finish: func(batch []*End) ([]bool, error) {
+		ends = append(ends, batch...)
+		return make([]bool, len(batch)), nil
+	}}, handler)
 	defer r.interrupt()
-	r.ends = newGroup(endBatch, r.storeEnds)
 	if while != nil {
 		go while(r)
 	}

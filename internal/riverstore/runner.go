@@ -46,6 +46,11 @@ type ServeConfig struct {
 	LogInterval time.Duration
 	// Ceilings bound what this node lets attempts have, whoever enqueued them.
 	Ceilings task.Ceilings
+	// Retention is how long tasks are kept that have ended.
+	Retention task.Retention
+	// ModuleVersionsKept is how many of the newest versions of a module are kept,
+	// whether or not anybody needs them. Zero keeps all.
+	ModuleVersionsKept int
 }
 
 // RunnerConfig says how a [Runner] works.
@@ -65,6 +70,8 @@ type RunnerConfig struct {
 	Commander Commander
 	// Expirer ends tasks whose time is up while they wait.
 	Expirer Expirer
+	// Keeper deletes what is old. It may be nil: then nothing is deleted.
+	Keeper Keeper
 	// Schema holds the queue's tables, where the database has schemas.
 	Schema string
 	// Ended is told the ids of tasks that have ended, once that is stored. It
@@ -88,6 +95,7 @@ type Runner struct {
 	held     held
 	wakes    *wakes
 	pulse    *pulse // nil without a fleet
+	vigil    vigil  // over the fleet
 
 	// unavailable is set while claims fail for a reason that may pass.
 	unavailable atomic.Bool
@@ -132,6 +140,7 @@ func NewRunner[TTx any](driver riverdriver.Driver[TTx], db Attempts, handler tas
 	r.wakes = newWakes(config.Wake)
 	if config.Fleet != nil {
 		r.pulse = newPulse(config.Fleet, config.member(), config.Logger)
+		r.vigil.me = config.Node
 	}
 
 	workers := river.NewWorkers()
@@ -184,9 +193,11 @@ func (c *ServeConfig) kinds() map[string]task.Executor {
 func (r *Runner) Start(ctx context.Context) error {
 	if r.pulse != nil {
 		// Before the first claim: what an unknown node runs is taken over.
+		at := time.Now()
 		if err := r.config.Fleet.Beat(ctx, &r.pulse.node); err != nil {
 			return fmt.Errorf("make the node known: %w", err)
 		}
+		r.pulse.beaten(at)
 		r.background.Go(func() { r.pulse.run(r.stop) })
 	}
 	if err := r.client.Start(context.WithoutCancel(ctx)); err != nil {
@@ -197,6 +208,9 @@ func (r *Runner) Start(ctx context.Context) error {
 	r.background.Go(r.flushLogs)
 	r.background.Go(r.keepInOrder)
 	r.background.Go(r.awaitOrders)
+	if r.config.Keeper != nil {
+		r.background.Go(r.keepHistory)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,6 +20,24 @@ type Cable struct {
 	ends   map[net.Conn]struct{}
 	cut    bool
 	silent chan struct{} // closed unless what comes is held back
+	wires  [2]wire       // to the server, and from it
+}
+
+// Direction is one of the two in which a cable carries.
+type Direction int
+
+// The directions.
+const (
+	ToServer Direction = iota
+	FromServer
+)
+
+// wire is what happens to what goes in one direction.
+type wire struct {
+	delay time.Duration
+	lost  bool
+	// left is how many bytes get through before everything breaks, -1 for any number.
+	left int
 }
 
 // NewCable lays a cable to the server at that address, until the test ends.
@@ -27,6 +46,7 @@ func NewCable(t *testing.T, server string) *Cable {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	c := &Cable{listener: listener, server: server, ends: make(map[net.Conn]struct{}), silent: make(chan struct{})}
+	c.straighten()
 	close(c.silent)
 	c.busy.Go(c.accept)
 	t.Cleanup(func() {
@@ -41,14 +61,45 @@ func NewCable(t *testing.T, server string) *Cable {
 // Address is where the cable begins.
 func (c *Cable) Address() string { return c.listener.Addr().String() }
 
+func (c *Cable) straighten() { c.wires = [2]wire{{left: -1}, {left: -1}} }
+
 // Cut breaks every connection, and refuses others.
 func (c *Cable) Cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut = true
+	c.breakAll()
+}
+
+func (c *Cable) breakAll() {
 	for end := range c.ends {
 		_ = end.Close() // whoever uses it finds out
 	}
+}
+
+// CutAfter breaks every connection once so many more bytes have gone in a direction,
+// and lets new ones be made.
+func (c *Cable) CutAfter(d Direction, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wires[d].left = bytes
+}
+
+// Delay has all that is sent take so much longer, each way.
+func (c *Cable) Delay(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for d := range c.wires {
+		c.wires[d].delay = by
+	}
+}
+
+// Lose drops what goes in a direction, while what goes in the other arrives: the
+// connections are half open.
+func (c *Cable) Lose(d Direction) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wires[d].lost = true
 }
 
 // Silence holds back all that is sent, as a network does that drops what it is
@@ -59,11 +110,15 @@ func (c *Cable) Silence() {
 	c.silent = make(chan struct{})
 }
 
-// Mend undoes Cut and Silence.
+// Mend undoes everything. Connections that have lost something break.
 func (c *Cable) Mend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut = false
+	if c.wires[ToServer].lost || c.wires[FromServer].lost {
+		c.breakAll()
+	}
+	c.straighten()
 	select {
 	case <-c.silent:
 	default:
@@ -85,8 +140,8 @@ func (c *Cable) accept() {
 		if !c.add(client, server) {
 			continue
 		}
-		c.busy.Go(func() { c.carry(client, server) })
-		c.busy.Go(func() { c.carry(server, client) })
+		c.busy.Go(func() { c.carry(client, server, ToServer) })
+		c.busy.Go(func() { c.carry(server, client, FromServer) })
 	}
 }
 
@@ -104,14 +159,15 @@ func (c *Cable) add(ends ...net.Conn) bool {
 }
 
 // carry copies until one of the ends is closed, and closes both.
-func (c *Cable) carry(from, to net.Conn) {
+func (c *Cable) carry(from, to net.Conn, d Direction) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		c.mu.Lock()
-		silent := c.silent
-		c.mu.Unlock()
+		n, silent, delay := c.pass(d, n)
 		<-silent
+		if delay > 0 {
+			<-time.After(delay)
+		}
 		if n > 0 {
 			if _, err := to.Write(buffer[:n]); err != nil {
 				break
@@ -127,4 +183,26 @@ func (c *Cable) carry(from, to net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.ends, from)
+}
+
+// pass says how many of so many bytes get through, and when.
+func (c *Cable) pass(d Direction, n int) (through int, silent <-chan struct{}, delay time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := &c.wires[d]
+	switch {
+	case w.lost:
+		n = 0
+	case w.left >= 0 && n >= w.left:
+		n, w.left = w.left, -1
+		// Those bytes arrive yet: what is broken is what comes after them.
+		time.AfterFunc(time.Millisecond, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.breakAll()
+		})
+	case w.left >= 0:
+		w.left -= n
+	}
+	return n, c.silent, w.delay
 }

@@ -14,6 +14,7 @@ var deathProperties = []property{
 	{name: "of a node whose connections break", hold: func(w *world) { holdDeath(w, (*Cable).Cut) }, fleet: true},
 	{name: "of a node whose network falls silent", hold: func(w *world) { holdDeath(w, (*Cable).Silence) }, fleet: true},
 	{name: "is not announced by a slow attempt", hold: holdAlive, fleet: true},
+	{name: "of a node that was cut off before it began what it had claimed", hold: holdCutOff, fleet: true},
 }
 
 // A node is cut off while it runs tasks, and comes back when another has taken
@@ -97,4 +98,47 @@ func holdAlive(w *world) {
 	require.Equal(w, node, got.Node)
 	require.Zero(w, got.Crashes)
 	require.Equal(w, []string{"1 success"}, w.ended(id))
+}
+
+// slowPreparing is a handler that takes its time before an attempt begins.
+type slowPreparing struct {
+	handler
+
+	entered chan struct{}
+	leave   <-chan struct{}
+}
+
+func (h *slowPreparing) Prepare(context.Context, *task.Execution) error {
+	h.entered <- struct{}{}
+	<-h.leave
+	return nil
+}
+
+// What a node has claimed and not begun when it is cut off runs elsewhere, and only
+// there.
+func holdCutOff(w *world) {
+	survivor := w.open()
+	w.push(survivor, "m", guest("a", task.Options{RequeueOnInterrupt: true}))
+	lost, cable := w.OpenOver(w.T)
+	w.opened = append(w.opened, lost)
+	w.Cleanup(cable.Mend)
+	leave, began := w.latch(), make(chan struct{}, 1)
+	h := &slowPreparing{entered: make(chan struct{}, 1), leave: leave.opened, handler: func(context.Context, *task.Execution, task.LogSink) task.Outcome {
+		began <- struct{}{}
+		return task.Outcome{}
+	}}
+	config := w.nodeConfig(only(task.Wasm, 1))
+	require.NoError(w, lost.Start(w.Context(), h, config))
+	id := w.named(survivor, "a")
+	receive(w, h.entered, "the attempt")
+	cable.Silence()
+	w.start(survivor, only(task.Wasm, 1), handler(done))
+	w.succeeds(survivor, id)
+	leave.open()
+	w.pass(time.Now().Add(time.Second))
+	require.Empty(w, began, "it has begun what another has done")
+	cable.Mend()
+	require.NoError(w, lost.Stop(w.Context()))
+	require.Empty(w, began)
+	require.Equal(w, []string{"1 interrupted crashed", "1 success"}, w.ended(id))
 }

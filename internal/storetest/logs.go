@@ -18,6 +18,7 @@ var logProperties = []property{
 	{name: "lines of all attempts are in order, in pages", hold: holdLinePages},
 	{name: "ten thousand lines", hold: holdManyLines},
 	{name: "too many lines are cut", hold: holdCutLines},
+	{name: "what was stored outlives its node", hold: holdLinesOutlive, fleet: true},
 }
 
 func holdLines(w *world) {
@@ -144,4 +145,41 @@ func holdCutLines(w *world) {
 	}
 	require.Contains(w, logs[kept].Message, "truncated")
 	require.Equal(w, task.Warn, logs[kept].Level)
+}
+
+// A node that dies takes the lines with it that were not stored, which are those of the
+// last moment. The next attempt has the number of the one that was cut off, and its lines
+// stand apart all the same.
+func holdLinesOutlive(w *world) {
+	survivor := w.open()
+	w.push(survivor, "m", guest("a", task.Options{RequeueOnInterrupt: true}))
+	lost, cable := w.OpenOver(w.T)
+	w.opened = append(w.opened, lost)
+	w.Cleanup(cable.Mend)
+	leave := w.latch()
+	entered := make(chan task.LogSink, 1)
+	w.start(lost, only(task.Wasm, 1), handler(func(_ context.Context, _ *task.Execution, log task.LogSink) task.Outcome {
+		log.Log(task.Info, "stored", json.RawMessage(`{"n":1}`))
+		entered <- log
+		<-leave.opened
+		return task.Outcome{}
+	}))
+	id := w.named(survivor, "a")
+	log := receive(w, entered, "the attempt")
+	w.eventually(func() bool { return len(w.logs(survivor, id)) == 1 }, "for the line to be stored")
+	cable.Cut()
+	log.Log(task.Info, "lost", nil)
+	w.start(survivor, only(task.Wasm, 1), handler(func(_ context.Context, _ *task.Execution, log task.LogSink) task.Outcome {
+		log.Log(task.Warn, "again", nil)
+		return task.Outcome{}
+	}))
+	w.succeeds(survivor, id)
+	leave.open()
+	cable.Mend()
+	require.NoError(w, lost.Stop(w.Context()))
+	logs := w.logs(survivor, id)
+	require.Equal(w, []string{"stored", "again"}, messages(logs))
+	require.Equal(w, []int{1, 1}, []int{logs[0].Attempt, logs[1].Attempt})
+	require.False(w, logs[0].SameAttempt(logs[1]))
+	require.True(w, logs[1].SameAttempt(logs[1]))
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"testing"
+	"time"
 
 	"github.com/taskhost/taskhost/internal/riverstore"
 	"github.com/taskhost/taskhost/modules"
@@ -22,6 +23,7 @@ type Store interface {
 	Controller
 	Credentials
 	Sealer
+	Keeper
 	modules.Store
 	Ping(ctx context.Context) error
 	Close() error
@@ -87,6 +89,13 @@ type Bulk interface {
 	RetryAll(ctx context.Context, filter task.Filter, force, dry bool) (*task.Bulk, error)
 }
 
+// Keeper deletes what is old.
+type Keeper interface {
+	ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
+	CollectModules(ctx context.Context, keep int, grace time.Duration) ([]task.ModuleRef, error)
+	PruneKeys(ctx context.Context, limit int) (int, error)
+}
+
 // Credentials are kept and checked.
 type Credentials interface {
 	PutToken(ctx context.Context, name, secret string) error
@@ -117,6 +126,8 @@ type Place struct {
 	ID func(id task.ID) any
 	// Micros turns a column that holds a time into microseconds since 1970.
 	Micros func(column string) string
+	// Shift is a column that holds a time, so much later.
+	Shift func(column string, by time.Duration) string
 	// Tx are the ways to enqueue in a transaction of the caller's own, by name.
 	Tx map[string]Tx
 }
@@ -172,6 +183,10 @@ func Run(t *testing.T, b Backend) {
 		{"fleet", fleetProperties},
 		{"death", deathProperties},
 		{"seal", sealProperties},
+		{"retention", retentionProperties},
+		{"collect", collectProperties},
+		{"clock", clockProperties},
+		{"faults", faultProperties},
 	}
 	for _, group := range groups {
 		for _, p := range group.properties {

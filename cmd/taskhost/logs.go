@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskhost/taskhost/httpapi"
+	"github.com/taskhost/taskhost/internal/text"
+	"github.com/taskhost/taskhost/task"
+)
+
+func (a *app) taskLogsCommand() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "logs ID",
+		Short: "Print what a task logged",
+		Long: `Print what a task logged: the time, the attempt, the level, the message and its
+fields. A line stands between attempts.
+
+With --follow lines are printed as they come, until the task has ended; where the
+server goes away meanwhile, it is asked again once it is back.`,
+		Example: "  taskhost task logs 01890a5d-ac96-774b-bcce-b302099a8057 --follow",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: a.remote(func(cmd *cobra.Command, args []string, c *client) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			out := &logPrinter{app: a}
+			if follow {
+				return a.followLogs(cmd.Context(), c, id, out)
+			}
+			return a.allLogs(cmd.Context(), c, id, out)
+		}),
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the task has ended")
+	return cmd
+}
+
+// allLogs prints the lines that there are.
+func (a *app) allLogs(ctx context.Context, c *client, id task.ID, out *logPrinter) error {
+	for {
+		entries, _, err := c.logs(ctx, id, out.last.Seq)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		for _, entry := range entries {
+			if err := out.print(entry); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+const (
+	// followRetry is the pause before a stream that was broken off is asked for again,
+	// and followPatience how long that is tried.
+	followRetry    = 500 * time.Millisecond
+	followPatience = time.Minute
+)
+
+// followLogs prints lines until the task has ended. A server that stops or dies breaks
+// the stream off, and goes on with it at the next line once it is back.
+func (a *app) followLogs(ctx context.Context, c *client, id task.ID, out *logPrinter) error {
+	heard := time.Now()
+	for {
+		before := out.last.Seq
+		ended, err := c.follow(ctx, id, before, out.print)
+		switch {
+		case ended || ctx.Err() != nil:
+			return nil
+		case err != nil && !passes(err):
+			return err
+		case err == nil || out.last.Seq != before:
+			heard = time.Now()
+		case time.Since(heard) > followPatience:
+			return err
+		}
+		select {
+		case <-time.After(followRetry):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// errUnreachable is what it is like while a server is started again.
+var errUnreachable = errors.New("reach the server")
+
+func passes(err error) bool {
+	var problem *httpapi.Problem
+	return errors.Is(err, errUnreachable) || errors.As(err, &problem) && problem.Status == http.StatusServiceUnavailable
+}
+
+// follow hands on the lines of a task after the one with that number, as they come. It
+// reports whether the task has ended.
+func (c *client) follow(ctx context.Context, id task.ID, after int64, each func(task.LogEntry) error) (ended bool, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		c.url+"/v1/tasks/"+id.String()+"/logs?follow=true&after="+strconv.FormatInt(after, 10), nil)
+	if err != nil {
+		return false, fmt.Errorf("server: %w: give an address such as http://127.0.0.1:7420", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	endless := *c.http
+	endless.Timeout = 0
+	response, err := endless.Do(request)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w: is 'taskhost serve' running?", errUnreachable, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		answer, err := io.ReadAll(response.Body)
+		if err != nil {
+			return false, fmt.Errorf("read the server's answer: %w", err)
+		}
+		return false, c.problem(response, answer)
+	}
+	return readEvents(response.Body, each)
+}
+
+// readEvents reads server-sent events. It reports whether one said that the task has
+// ended; a stream that is broken off is no error.
+func readEvents(from io.Reader, each func(task.LogEntry) error) (ended bool, err error) {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, 1<<20) // a line of a log has 8 KiB, and as much of fields
+	name, data := "", ""
+	for lines.Scan() {
+		field, value, _ := strings.Cut(lines.Text(), ": ")
+		switch field {
+		case "event":
+			name = value
+		case "data":
+			data = value
+		case "":
+			if name == "end" {
+				return true, nil
+			}
+			if name == "log" {
+				var entry task.LogEntry
+				if err := json.Unmarshal([]byte(data), &entry); err != nil {
+					return false, fmt.Errorf("the server sent something unexpected: %w", err)
+				}
+				if err := each(entry); err != nil {
+					return false, err
+				}
+			}
+			name, data = "", ""
+		}
+	}
+	return false, nil
+}
+
+// logPrinter prints lines, and where an attempt ends and the next begins.
+type logPrinter struct {
+	app  *app
+	last task.LogEntry
+}
+
+func (p *logPrinter) print(entry task.LogEntry) error {
+	last := p.last
+	p.last = entry
+	if p.app.settings.Output == "json" {
+		return json.NewEncoder(p.app.stdout).Encode(entry)
+	}
+	if last.Seq != 0 && !last.SameAttempt(entry) {
+		if _, err := fmt.Fprintf(p.app.stdout, "--- attempt %d ---\n", entry.Attempt); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(p.app.stdout, "%s %d %-5s %s %s\n", entry.Time.Local().Format("15:04:05.000"), entry.Attempt, entry.Level, text.Line(entry.Message), entry.Fields)
+	return err
+}
