@@ -170,7 +170,8 @@ func holdKeysExact(w *world) {
 	}
 }
 
-// What deletes a task leaves a key that is to live longer.
+// What deletes a task leaves a key that is to live longer. Here the rows go, as
+// retention has them go once a task has ended.
 func holdKeyTTL(w *world) {
 	store := w.open()
 	const ttl = 400 * time.Millisecond
@@ -182,6 +183,7 @@ func holdKeyTTL(w *world) {
 	}
 	gone := func(id task.ID) {
 		w.loseTicket(id)
+		w.exec("UPDATE idempotency_key SET task_gone = true WHERE task_id = $1", w.ID(id))
 		w.exec("DELETE FROM task WHERE id = $1", w.ID(id))
 	}
 	id := w.submit(store, with("a", 0), false)
