@@ -27,7 +27,7 @@ func (a *api) registerControl(routes huma.API) {
 		Summary:     "Retry a task",
 		Description: "Enqueues a task again that has failed, was interrupted or cancelled, as a new one with everything of the old: " +
 			"arguments, tags, priority, options and module version. Codes of conflicts: not_retryable, already_retried (task_id is the new task), " +
-			"module_gone, key_taken (task_id is the task that has the idempotency key) and unique_taken.",
+			"module_gone, key_taken (task_id is the task that has the idempotency key), unique_taken, key_missing and damaged.",
 		Tags:          []string{"tasks"},
 		DefaultStatus: http.StatusCreated,
 	}, a.handleTaskRetry)

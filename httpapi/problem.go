@@ -114,9 +114,9 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		return problemf(http.StatusUnprocessableEntity, "module_rejected", "%s", rejected)
 	case errors.As(err, &sealed) && sealed.Damaged:
 		a.Logger.ErrorContext(ctx, "what is stored of a task was changed", slog.Any("error", sealed))
-		return problemf(http.StatusConflict, "damaged", "%s", sealed)
+		return problemf(http.StatusConflict, task.CodeDamaged, "%s", sealed)
 	case errors.As(err, &sealed):
-		return problemf(http.StatusConflict, "key_missing", "%s", sealed)
+		return problemf(http.StatusConflict, task.CodeKeyMissing, "%s", sealed)
 	case errors.As(err, &failure):
 		return problemf(http.StatusConflict, "task_failed", "%s", failure)
 	case errors.Is(err, task.ErrNotFinished):

@@ -29,7 +29,7 @@ func conformance(t *testing.T, keys ...string) {
 	t.Parallel()
 	database := pgtest.Database(t)
 	var places atomic.Int64
-	storetest.Run(t, storetest.Backend{Nodes: true, New: func(t *testing.T) storetest.Place {
+	storetest.Run(t, storetest.Backend{Nodes: true, Sealed: len(keys) > 0, New: func(t *testing.T) storetest.Place {
 		schema := fmt.Sprintf("place_%d", places.Add(1))
 		_, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: database, Schema: schema})
 		require.NoError(t, err)

@@ -138,6 +138,9 @@ func (s *Store) retryable(ctx context.Context, tx pgx.Tx, ids []task.ID, force, 
 		var resolvedBy *[16]byte
 		err := row.Scan((*[16]byte)(&r.ID), &r.name, &status, &resolvedBy, &r.key, &r.keyID, &r.args, &r.ModuleGone, &r.UniqueTaken)
 		r.Status, r.ResolvedBy = task.Status(status), rawID(resolvedBy)
+		if err == nil && r.args != nil { // they are read of what can be retried
+			r.Sealed = s.vault.CheckArgs(r.ID, value(r.keyID), r.args)
+		}
 		return r, err
 	})
 }

@@ -33,7 +33,7 @@ func conformance(t *testing.T, keys ...string) {
 		}
 		return os.ReadFile(path)
 	})
-	storetest.Run(t, storetest.Backend{New: func(t *testing.T) storetest.Place {
+	storetest.Run(t, storetest.Backend{Sealed: len(keys) > 0, New: func(t *testing.T) storetest.Place {
 		tables, err := template()
 		require.NoError(t, err)
 		path := newPath(t)

@@ -107,6 +107,7 @@ func (w *session) retryable(ctx context.Context, id task.ID, at time.Time) (*rep
 		return nil, err
 	}
 	r.ResolvedBy = optionalID(resolvedBy)
+	r.Sealed = w.vault.CheckArgs(id, r.keyID.String, r.args)
 	if !r.key.Valid {
 		return r, nil
 	}

@@ -119,6 +119,10 @@ const (
 	CodeKeyTaken = "key_taken"
 	// CodeUniqueTaken: a task that excludes another of its kind waits or runs.
 	CodeUniqueTaken = "unique_taken"
+	// CodeKeyMissing: the task's arguments are sealed under a key that was not given.
+	CodeKeyMissing = "key_missing"
+	// CodeDamaged: the task's arguments are not what was sealed.
+	CodeDamaged = "damaged"
 	// CodeNotFound: there is no such task.
 	CodeNotFound = "not_found"
 )
@@ -180,6 +184,14 @@ type SealedError struct {
 	// Damaged is set where the key is there, and what is stored is not what was
 	// sealed under it: somebody has changed or moved it.
 	Damaged bool
+}
+
+// Code is [CodeKeyMissing] or [CodeDamaged].
+func (e *SealedError) Code() string {
+	if e.Damaged {
+		return CodeDamaged
+	}
+	return CodeKeyMissing
 }
 
 func (e *SealedError) Error() string {

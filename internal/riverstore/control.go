@@ -96,6 +96,8 @@ type Retryable struct {
 	// KeyHolder is the other task that has its idempotency key, and is not done
 	// without success.
 	KeyHolder *task.ID
+	// Sealed is why its arguments cannot be opened, nil where they can.
+	Sealed *task.SealedError
 }
 
 // JudgeRetry says whether a task can be retried.
@@ -116,6 +118,8 @@ func JudgeRetry(r *Retryable, force bool) Verdict {
 	case r.KeyHolder != nil && !force:
 		v.refuse(task.CodeKeyTaken, "the idempotency key of task %s has passed to task %s, which waits, runs or has succeeded: with force it is retried without the key", r.ID, *r.KeyHolder)
 		v.Err.(*task.ConflictError).Task = *r.KeyHolder //nolint:errorlint,forcetypeassert // made just now
+	case r.Sealed != nil: // the others of a call for many are retried
+		v.Skipped, v.Err = r.Sealed.Code(), r.Sealed
 	}
 	return v
 }

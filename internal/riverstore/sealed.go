@@ -125,6 +125,14 @@ func (v *Vault) OpenArgs(id task.ID, keyID string, stored []byte) ([]byte, error
 	return v.open("the arguments of task "+id.String(), ofTask(fieldArgs, id), stored)
 }
 
+// CheckArgs says why a task's arguments cannot be opened, or nothing where they can.
+func (v *Vault) CheckArgs(id task.ID, keyID string, stored []byte) *task.SealedError {
+	_, err := v.OpenArgs(id, keyID, stored)
+	var sealed *task.SealedError
+	errors.As(err, &sealed)
+	return sealed
+}
+
 // MoveArgs makes of the stored arguments of a task what is to be stored for another
 // that has the same: they are sealed again, since they are bound to their task.
 func (v *Vault) MoveArgs(from task.ID, keyID string, stored []byte, to task.ID) (newKeyID string, args []byte, err error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -30,11 +29,11 @@ func holdRotationUnderLoad(w *world) {
 			ids = append(ids, id)
 		}
 	}
-	for n := range 300 {
+	for n := range 30 {
 		enqueue(before, n)
 	}
 	worker := w.with(newer, older)
-	w.start(worker, only(task.Wasm, 4), handler(func(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
+	w.start(worker, only(task.Wasm, 50), handler(func(ctx context.Context, exec *task.Execution, log task.LogSink) task.Outcome {
 		log.Log(task.Info, "running", nil)
 		if exec.Task.Attempt < 3 {
 			return fails("not yet")
@@ -42,23 +41,30 @@ func holdRotationUnderLoad(w *world) {
 		return echo(ctx, exec, log)
 	}))
 	// One process still seals with the older key.
-	writing, stop := context.WithCancel(w.Context())
 	var writers sync.WaitGroup
 	for i, store := range []Store{before, worker} {
 		writers.Go(func() {
-			for n := 1000 * (i + 1); writing.Err() == nil; n++ {
-				enqueue(store, n)
+			for n := range 30 {
+				enqueue(store, 1000*(i+1)+n)
 			}
 		})
 	}
+	written := make(chan struct{})
+	go func() {
+		writers.Wait()
+		close(written)
+	}()
 	rotating := w.with(newer, older)
-	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+	for writing := true; writing; {
+		select {
+		case <-written:
+			writing = false
+		default:
+		}
 		out, err := rotating.Reencrypt(w.Context(), nil)
 		require.NoError(w, err)
 		require.Empty(w, out.Unreadable)
 	}
-	stop()
-	writers.Wait()
 	out, err := rotating.Reencrypt(w.Context(), nil)
 	require.NoError(w, err)
 	require.Empty(w, out.Unreadable)
@@ -84,7 +90,7 @@ func holdBrokenOff(w *world) {
 	older, newer := seal.NewKey(), seal.NewKey()
 	store := w.with(older)
 	w.push(store, "m", guest("a"))
-	requests := make([]task.Request, 2000)
+	requests := make([]task.Request, 700)
 	for i := range requests {
 		requests[i] = task.Request{Name: "a", Args: fmt.Append(nil, i)}
 	}
@@ -105,7 +111,7 @@ func holdBrokenOff(w *world) {
 	_, err = w.OpenWith(w.T, newer)
 	require.ErrorContains(w, err, keyID(w, older), "it is still needed")
 
-	w.start(store, only(task.Wasm, 8), handler(echo))
+	w.start(store, only(task.Wasm, 100), handler(echo))
 	more, err := store.Reencrypt(w.Context(), nil)
 	require.NoError(w, err)
 	require.LessOrEqual(w, more.Done, int64(2*len(ids)), "what was done is not done again")
@@ -128,7 +134,7 @@ func holdKeyMissing(w *world) {
 	w.exec("DELETE FROM seal_key")
 
 	store = w.with(newer)
-	w.start(store, only(task.Wasm, 2), handler(echo))
+	w.start(store, only(task.Wasm, 2), handler(failing))
 	got := w.await(store, pending)
 	require.Equal(w, task.Failed, got.Status)
 	require.Equal(w, task.CauseHost, got.Cause)
@@ -137,6 +143,8 @@ func holdKeyMissing(w *world) {
 	require.Empty(w, got.SealedUnder, "what was to say of it can be read")
 	own := w.enqueue(store, task.Request{Name: "succeeds", Args: []byte("1")})
 	w.succeeds(store, own)
+	failed := w.enqueue(store, task.Request{Name: "fails", Args: []byte(`"no"`)})
+	w.await(store, failed)
 
 	var sealed *task.SealedError
 	_, _, err := store.Result(w.Context(), ids["succeeds"])
@@ -147,6 +155,14 @@ func holdKeyMissing(w *world) {
 	require.ErrorAs(w, err, &sealed)
 	_, err = store.Logs(w.Context(), ids["fails"], 0, 10)
 	require.ErrorAs(w, err, &sealed)
+	_, err = store.Retry(w.Context(), pending, false)
+	require.ErrorAs(w, err, &sealed)
+	for _, dry := range []bool{true, false} {
+		bulk, err := store.RetryIDs(w.Context(), []task.ID{pending, failed}, false, dry)
+		require.NoError(w, err)
+		require.Equal(w, 1, bulk.Done, "the other one is not held up")
+		require.Equal(w, map[string]int{task.CodeKeyMissing: 1}, bulk.Skipped)
+	}
 	got = w.task(store, ids["fails"])
 	require.Equal(w, keyID(w, older), got.SealedUnder)
 	require.Contains(w, got.Error, keyID(w, older))
@@ -172,13 +188,10 @@ func holdKeyMissing(w *world) {
 	require.Contains(w, string(result), Marker)
 	require.Equal(w, "error "+Marker, w.task(store, ids["fails"]).Error)
 	require.Len(w, w.logs(store, ids["fails"]), 1)
-	// Nobody can retry by hand yet: this is what it comes to.
-	w.exec(`UPDATE task SET status = 'pending', ended_at = NULL, ticket = 1 WHERE id = $1`, w.ID(pending))
-	w.exec("DELETE FROM attempt WHERE task_id = $1", w.ID(pending))
-	w.exec("UPDATE task SET lease = 0, attempt = 0, run_time = 0, queue_wait = 0, started_at = NULL WHERE id = $1", w.ID(pending))
 	w.start(store, only(task.Wasm, 2), handler(echo))
-	w.succeeds(store, pending)
-	result, _, err = store.Result(w.Context(), pending)
+	again := w.retry(store, pending)
+	w.succeeds(store, again)
+	result, _, err = store.Result(w.Context(), again)
 	require.NoError(w, err)
 	require.Equal(w, `"kept"`, string(result))
 }
