@@ -73,7 +73,7 @@ func TestDiskIsFull(t *testing.T) {
 	var ids []string
 	acknowledged := 0
 	for round := range rounds {
-		running := c.mustEnqueue(t, body{Name: "slow.once", Args: slowArgs(1500, strings.Repeat("x", diskResult)), Priority: 10})
+		running := c.mustEnqueue(t, body{Name: "slow.once", Args: slowArgs(6000, strings.Repeat("x", diskResult)), Priority: 10})
 		await(t, time.Minute, "the guest to begin", func() bool { return len(c.logs(t, running, 10)) == 1 })
 		ids = append(ids, running)
 		small.fill(t, 1<<20)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 // fakeArchive has so many tasks that have ended, one a second.
 type fakeArchive struct {
+	mu sync.Mutex
 	Keeper
 
 	left     map[task.Status]int
@@ -27,17 +29,25 @@ type fakeArchive struct {
 func (a *fakeArchive) Now(context.Context) (time.Time, error) { return time.Now(), nil }
 
 func (a *fakeArchive) Prune(_ context.Context, which *Ended, limit int) (Pruned, error) {
-	n := min(limit, a.left[which.Status])
+	n := min(limit, a.has(which.Status))
 	took := time.Duration(n) * a.takes
 	<-time.After(took)
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.busy += took
 	a.left[which.Status] -= n
 	a.sizes = append(a.sizes, n)
 	return Pruned{Tasks: n, More: n == limit, Last: which.From.Add(time.Duration(n) * time.Second)}, nil
 }
 
+func (a *fakeArchive) has(status task.Status) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.left[status]
+}
+
 func (a *fakeArchive) CountEnded(_ context.Context, which *Ended) (int64, error) {
-	return int64(a.left[which.Status]), nil
+	return int64(a.has(which.Status)), nil
 }
 
 func (a *fakeArchive) PruneKeys(context.Context, int) (int, error) { return 0, nil }
@@ -45,6 +55,8 @@ func (a *fakeArchive) PruneKeys(context.Context, int) (int, error) { return 0, n
 func (a *fakeArchive) Alone(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
 
 func (a *fakeArchive) CollectModules(context.Context, int, time.Duration) ([]task.ModuleRef, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.collects++
 	return nil, nil
 }
@@ -120,13 +132,21 @@ func TestKeepHistory(t *testing.T) {
 		r.background.Go(r.keepHistory)
 		<-time.After(time.Minute + time.Second)
 		synctest.Wait()
-		require.Positive(t, db.left[task.Success], "it takes its time")
+		require.Positive(t, db.has(task.Success), "it takes its time")
+		db.mu.Lock()
 		require.GreaterOrEqual(t, time.Second, 4*db.busy)
+		db.mu.Unlock()
 		<-time.After(time.Minute)
+		synctest.Wait()
+		db.mu.Lock()
 		require.Equal(t, map[task.Status]int{task.Success: 0, task.Failed: 10, task.Interrupted: 10, task.Cancelled: 0}, db.left)
 		require.Equal(t, 1, db.collects)
+		db.mu.Unlock()
 		<-time.After(time.Hour)
+		synctest.Wait()
+		db.mu.Lock()
 		require.Equal(t, 2, db.collects)
+		db.mu.Unlock()
 		close(r.stop)
 		r.background.Wait()
 	})
