@@ -179,6 +179,7 @@ type problem struct {
 		Problem string `json:"problem"`
 	} `json:"errors"`
 	Near []string `json:"near"`
+	Task string   `json:"task_id"`
 }
 
 // inside are the traces that the program's inside leaves in a text: types and

@@ -37,6 +37,8 @@ type taskView struct {
 	Key         string            `json:"idempotency_key"`
 	Node        string            `json:"node"`
 	Waiting     string            `json:"waiting_reason"`
+	RetriedFrom string            `json:"retried_from"`
+	ResolvedBy  string            `json:"resolved_by"`
 	Module      struct {
 		Name    string `json:"name"`
 		Version int    `json:"version"`

@@ -188,7 +188,7 @@ func Run(t *testing.T, b Backend) {
 		{"fleet", fleetProperties, false},
 		{"death", deathProperties, true},
 		{"seal", sealProperties, false},
-		{"retention", retentionProperties, true},
+		{"retention", retentionProperties, false},
 		{"collect", collectProperties, false},
 		{"clock", clockProperties, false},
 		{"faults", faultProperties, false},
