@@ -63,6 +63,7 @@ func serverFlags(cmd *cobra.Command) {
 	settingFlag(flags, "shutdown-timeout", "how long tasks may finish after a signal to stop (default 30s)")
 	limitFlags(cmd)
 	retentionFlags(cmd)
+	eventFlags(cmd)
 }
 
 // requestGrace is how long requests in progress may take once the server stops.
