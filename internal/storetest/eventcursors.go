@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -78,6 +80,45 @@ func holdEventsOutOfOrder(w *world) {
 			}
 		}
 	}
+}
+
+// A cancel of several tasks has its place in the order since it locked the first. The last
+// has another attempt while it waits for the second.
+func holdEventsOfCancel(w *world) {
+	store := w.serve(1, handler(func(context.Context, *task.Execution, task.LogSink) task.Outcome { return fails("no") }),
+		guest("a", task.Options{Retries: 1, Delay: time.Hour}))
+	start := w.now(store)
+	ids := make([]task.ID, 3)
+	for i := range ids {
+		ids[i] = w.enqueue(store, task.Request{Name: "a", EnqueueOptions: task.EnqueueOptions{Delay: time.Hour}})
+	}
+	slices.SortFunc(ids, func(a, b task.ID) int { return slices.Compare(a[:], b[:]) })
+	tx, err := w.DB.BeginTx(w.Context(), nil)
+	require.NoError(w, err)
+	defer tx.Rollback()
+	_, err = tx.ExecContext(w.Context(), "SELECT FROM task WHERE id = $1 FOR UPDATE", w.ID(ids[1]))
+	require.NoError(w, err)
+	cancelled := make(chan error, 1)
+	go func() {
+		_, err := store.CancelIDs(w.Context(), ids, false)
+		cancelled <- err
+	}()
+	w.eventually(func() bool {
+		return w.number(`SELECT count(*) FROM pg_stat_activity
+			WHERE wait_event_type = 'Lock' AND query LIKE '%' || current_schema() || '.task %FOR UPDATE%'`) == 1
+	}, "for the cancel to wait")
+	w.exec("UPDATE task SET run_at = created_at, due_at = created_at WHERE id = $1", w.ID(ids[2]))
+	w.exec("UPDATE river_job SET scheduled_at = now() WHERE id = (SELECT ticket FROM task WHERE id = $1)", w.ID(ids[2]))
+	w.eventually(func() bool {
+		got := w.task(store, ids[2])
+		return got.Attempt == 1 && got.Status == task.Pending
+	}, "for the attempt")
+	require.NoError(w, tx.Rollback())
+	require.NoError(w, receive(w, cancelled, "the cancel"))
+	for _, id := range ids {
+		require.Equal(w, task.Cancelled, w.task(store, id).Status)
+	}
+	require.Equal(w, []string{"pending 0", "running 1 on node-1", "pending 1 error on node-1", "cancelled 1 cancelled"}, w.eventsOf(store, start, ids[2]))
 }
 
 func holdEventsPruned(w *world) {

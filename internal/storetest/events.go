@@ -29,6 +29,7 @@ var eventProperties = []property{
 	{name: "followers wait for what is new", hold: holdEventsFollowed},
 	{name: "followers miss nothing under load", hold: holdEventsUnderLoad},
 	{name: "what is committed late is not missed, and holds nothing up", hold: holdEventsOutOfOrder, fleet: true},
+	{name: "a cancel that waits for one task comes after what happens to others", hold: holdEventsOfCancel, fleet: true},
 	{name: "what is rolled back is not announced", hold: eachTx(holdEventsRolledBack)},
 	{name: "what is old is deleted, and who has missed it is told", hold: holdEventsPruned},
 	{name: "a node deletes what is old", hold: holdEventsKept},
