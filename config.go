@@ -80,6 +80,11 @@ type Config struct {
 	// Zero, the default, keeps them for ever. Any host of a shared database deletes
 	// what is older than its own Retention says: each should have the same.
 	Retention task.Retention
+	// EventRetention is how long events are kept for who follows them, see
+	// [Host.Events]. Where it is negative, what this host does is not announced, and on
+	// SQLite nothing is. Each host of a shared database should have the same. Defaults
+	// to 1 hour.
+	EventRetention time.Duration
 	// ModuleVersionsKept is how many of the newest versions of a module are kept.
 	// Older ones are deleted once they are not live and no task has them: neither one
 	// that is to run, nor one that is kept. Defaults to 10.
@@ -107,6 +112,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxSyncThreads, min(32, runtime.NumCPU()+4))
 	setDefault(&c.MaxWasmWorkers, max(8, 4*runtime.NumCPU()))
 	c.Limits = c.Limits.WithDefaults()
+	setDefault(&c.EventRetention, time.Hour)
 	setDefault(&c.ModuleVersionsKept, 10)
 	setDefault(&c.ShutdownTimeout, 30*time.Second)
 	setDefault(&c.LogFlushInterval, 100*time.Millisecond)

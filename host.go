@@ -107,6 +107,7 @@ func (h *Host) Start(ctx context.Context) error {
 		Ceilings:    h.config.Limits,
 
 		Retention:          h.config.Retention,
+		EventRetention:     h.config.EventRetention,
 		ModuleVersionsKept: h.config.ModuleVersionsKept,
 	})
 	if err != nil {

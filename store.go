@@ -21,6 +21,7 @@ type store interface {
 	controller
 	modules.Store
 	archive
+	announcer
 	credentials
 	runner
 	vault
@@ -84,11 +85,11 @@ var (
 
 func openStore(ctx context.Context, c *Config) (store, error) {
 	if c.Pool == nil && !isPostgres(c.Database) {
-		return sqlitestore.Open(ctx, sqlitestore.Config{Path: c.Database, NoMigrate: c.NoMigrate, EncryptKeys: c.EncryptArgsKeys, Logger: c.Logger})
+		return sqlitestore.Open(ctx, sqlitestore.Config{Path: c.Database, NoMigrate: c.NoMigrate, EncryptKeys: c.EncryptArgsKeys, NoEvents: c.EventRetention < 0, Logger: c.Logger})
 	}
 	return pgstore.Open(ctx, pgstore.Config{
 		URL: c.Database, Pool: c.Pool, Schema: c.Schema, NoMigrate: c.NoMigrate, Logger: c.Logger,
-		EncryptKeys: c.EncryptArgsKeys, AllowUnsafe: c.AllowUnsafeDatabase,
+		EncryptKeys: c.EncryptArgsKeys, AllowUnsafe: c.AllowUnsafeDatabase, NoEvents: c.EventRetention < 0,
 	})
 }
 

@@ -50,6 +50,15 @@ type TaskBulk interface {
 	RetryAll(ctx context.Context, filter task.Filter, force, dry bool) (*task.Bulk, error)
 }
 
+// Events tells of what happens to tasks.
+type Events interface {
+	// ReadEvents returns events behind a cursor, and the cursor behind the last. An
+	// empty cursor is now.
+	ReadEvents(ctx context.Context, after task.EventCursor, limit int) ([]task.Event, task.EventCursor, error)
+	// NextEvents waits where there are none, until ctx ends, which is no error.
+	NextEvents(ctx context.Context, after task.EventCursor, limit int) ([]task.Event, task.EventCursor, error)
+}
+
 // Modules is what is served of modules.
 type Modules interface {
 	Push(ctx context.Context, name string, wasm []byte) (*modules.Version, error)
@@ -85,6 +94,7 @@ type Health interface {
 // Version are needed.
 type Config struct {
 	Tasks   Tasks
+	Events  Events
 	History History
 	Modules Modules
 	Auth    Authenticator
@@ -108,6 +118,8 @@ type api struct {
 
 	// waiting holds an entry for each request that waits for a task.
 	waiting chan struct{}
+	// following holds an entry for each request that follows events.
+	following chan struct{}
 }
 
 // New returns the handler.
@@ -118,7 +130,7 @@ func New(config Config) http.Handler {
 	if config.MaxArgsBytes == 0 {
 		config.MaxArgsBytes = task.MaxArgsBytes
 	}
-	a := &api{config, make(chan struct{}, maxWaiting)}
+	a := &api{Config: config, waiting: make(chan struct{}, maxWaiting), following: make(chan struct{}, maxFollowing)}
 
 	mux := http.NewServeMux()
 	settings := documentSettings(config.Version)
@@ -130,6 +142,7 @@ func New(config Config) http.Handler {
 	a.registerControl(routes)
 	a.registerBulk(routes)
 	a.registerHistory(routes)
+	a.registerEvents(routes)
 	a.registerModules(routes)
 	a.registerNodes(routes)
 	completeSchemas(settings.Components.Schemas)

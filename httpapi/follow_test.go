@@ -80,9 +80,14 @@ type event struct{ id, name, data string }
 
 func (s *served) stream(t *testing.T, query string, headers ...string) *stream {
 	t.Helper()
+	return s.streamOf(t, "/v1/tasks/"+sampleID+"/logs"+query, headers...)
+}
+
+func (s *served) streamOf(t *testing.T, path string, headers ...string) *stream {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
-	request, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/v1/tasks/"+sampleID+"/logs"+query, nil)
+	request, err := http.NewRequestWithContext(ctx, "GET", s.URL+path, nil)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+token)
 	for _, line := range headers {

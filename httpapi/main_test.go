@@ -42,6 +42,9 @@ type fake struct {
 
 	clear func(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
 
+	readEvents func(after task.EventCursor, limit int) ([]task.Event, task.EventCursor, error)
+	nextEvents func(ctx context.Context, after task.EventCursor, limit int) ([]task.Event, task.EventCursor, error)
+
 	push     func(name string, wasm []byte) (*modules.Version, error)
 	list     func() ([]modules.Version, error)
 	versions func(module string) ([]modules.Version, error)
@@ -112,6 +115,14 @@ func (f *fake) ClearHistory(ctx context.Context, filter task.HistoryFilter, dry 
 	return f.clear(ctx, filter, dry)
 }
 
+func (f *fake) ReadEvents(_ context.Context, after task.EventCursor, limit int) ([]task.Event, task.EventCursor, error) {
+	return f.readEvents(after, limit)
+}
+
+func (f *fake) NextEvents(ctx context.Context, after task.EventCursor, limit int) ([]task.Event, task.EventCursor, error) {
+	return f.nextEvents(ctx, after, limit)
+}
+
 func (f *fake) Nodes(context.Context) ([]task.Node, error) { return f.nodes() }
 
 func (f *fake) Drain(_ context.Context, node string) error { return f.drain(node, true) }
@@ -167,7 +178,7 @@ func serve(t *testing.T, f *fake) *served {
 
 func handler(f *fake, log io.Writer) http.Handler {
 	return httpapi.New(httpapi.Config{
-		Tasks: f, History: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3", Stopping: f.stopping, MaxArgsBytes: f.maxArgs,
+		Tasks: f, Events: f, History: f, Modules: f, Auth: f, Health: f, Version: "v1.2.3", Stopping: f.stopping, MaxArgsBytes: f.maxArgs,
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	})
 }

@@ -92,6 +92,7 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 		"POST /v1/tasks/retry-failed",
 		"GET /v1/definitions",
 		"DELETE /v1/history",
+		"GET /v1/events",
 		"POST /v1/modules/{name}",
 		"GET /v1/modules",
 		"GET /v1/modules/{name}",

@@ -123,6 +123,8 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		return problemf(http.StatusConflict, "not_finished", "%s", err)
 	case errors.Is(err, task.ErrNotFound):
 		return problemf(http.StatusNotFound, "not_found", "%s", err)
+	case errors.Is(err, task.ErrEventsGone):
+		return problemf(http.StatusGone, codeEventsGone, "%s", err)
 	case ctx.Err() != nil: // a database that is cut off says that it cannot be used
 		return problemf(http.StatusServiceUnavailable, "unavailable", "the request ended before it was answered")
 	case errors.Is(err, task.ErrFull):

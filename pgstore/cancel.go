@@ -16,24 +16,35 @@ var (
 )
 
 // lockText locks tasks, in one order everywhere, so that two transactions cannot wait
-// for each other. Once they are locked, no claim and no end changes them.
+// for each other. Once they are locked, no claim and no end changes them. The last column
+// is whether one of those did between the statement's begin and the lock.
 const lockText = `
-SELECT id, status, ticket, node, cancel_requested_at IS NOT NULL
-FROM {schema}.task WHERE id = ANY ($1) ORDER BY id`
+WITH seen AS MATERIALIZED (
+    SELECT id, lease FROM {schema}.task WHERE id = ANY ($1)
+)
+SELECT t.id, t.status, t.ticket, t.node, t.cancel_requested_at IS NOT NULL, t.lease <> seen.lease
+FROM {schema}.task t JOIN seen ON seen.id = t.id ORDER BY t.id`
 
 // cancelWaitingText ends tasks that wait: now, and not when the transaction began,
 // since it may have waited for the end of an attempt.
 const cancelWaitingText = `
-UPDATE {schema}.task SET
-    status = 'cancelled',
-    ticket = NULL,
-    cancel_requested_at = clock_timestamp(),
-    ended_at = greatest(clock_timestamp(), created_at),
-    error = $2,
-    sealed_failure = NULL,
-    cause = 'cancelled',
-    trace = NULL
-WHERE id = ANY ($1)`
+WITH cancelled AS (
+    UPDATE {schema}.task SET
+        status = 'cancelled',
+        ticket = NULL,
+        cancel_requested_at = clock_timestamp(),
+        ended_at = greatest(clock_timestamp(), created_at),
+        error = $2,
+        sealed_failure = NULL,
+        cause = 'cancelled',
+        trace = NULL
+    WHERE id = ANY ($1)
+    RETURNING id, status, name, source, attempt, cause
+){event}, event AS (
+    INSERT INTO {schema}.event (task_id, status, name, source, attempt, cause)
+    SELECT id, status, name, source, attempt, cause FROM cancelled
+){/event}
+SELECT count(*) FROM cancelled`
 
 const cancelRunningText = `UPDATE {schema}.task SET cancel_requested_at = clock_timestamp() WHERE id = ANY ($1)`
 
@@ -53,6 +64,7 @@ type locked struct {
 	ticket    *int64
 	node      *string
 	requested bool
+	moved     bool
 }
 
 // cancelling is what a call is to change.
@@ -60,6 +72,9 @@ type cancelling struct {
 	waiting, running []task.ID
 	tickets          []int64
 	nodes            map[string]bool
+	// again are tasks that came to wait while others were locked. To cancel them in the
+	// same transaction would announce it as if it had happened before that.
+	again []task.ID
 }
 
 // CancelTasks implements [riverstore.Controller].
@@ -69,7 +84,7 @@ func (s *Store) CancelTasks(ctx context.Context, ids []task.ID, dry bool) ([]riv
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		text := lockText
 		if !dry {
-			text += " FOR UPDATE"
+			text += " FOR UPDATE OF t"
 		}
 		rows, err := tx.Query(ctx, s.text(text), s.hot, rawIDs(ids))
 		if err != nil {
@@ -77,11 +92,15 @@ func (s *Store) CancelTasks(ctx context.Context, ids []task.ID, dry bool) ([]riv
 		}
 		var t locked
 		var status string
-		_, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&t.id), &status, &t.ticket, &t.node, &t.requested}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&t.id), &status, &t.ticket, &t.node, &t.requested, &t.moved}, func() error {
 			t.status = task.Status(status)
 			verdict := riverstore.JudgeCancel(t.id, t.status, t.requested)
 			found[t.id] = verdict
-			if verdict.Skipped == "" {
+			switch {
+			case verdict.Skipped != "":
+			case t.moved && t.status == task.Pending && len(ids) > 1 && !dry:
+				do.again = append(do.again, t.id)
+			default:
 				do.add(t)
 			}
 			return nil
@@ -97,6 +116,13 @@ func (s *Store) CancelTasks(ctx context.Context, ids []task.ID, dry bool) ([]riv
 	if !dry {
 		s.waiters.Tell(do.waiting)
 		s.hear() // sooner than by the database
+	}
+	for _, id := range do.again { // one by one, so that no other is waited for
+		verdicts, err := s.CancelTasks(ctx, []task.ID{id}, dry)
+		if err != nil {
+			return nil, err
+		}
+		found[id] = verdicts[0]
 	}
 	return riverstore.Verdicts(ids, found), nil
 }

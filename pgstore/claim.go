@@ -50,7 +50,10 @@ WITH due AS MATERIALIZED (
     RETURNING ` + taskColumns + `, t.attempt_started_at, t.lease, t.definition_index, t.args, t.args_type, t.key_id AS args_key, t.memory, coalesce(t.limits, '') AS limits,
         t.retry_delay, t.retry_backoff, t.retry_max_delay, t.retry_jitter,
         ticket.id AS ticket_id, ticket.kind, ticket.priority AS ticket_priority, ticket.created_at AS ticket_created_at, ticket.scheduled_at
-)
+){event}, event AS (
+    INSERT INTO {schema}.event (task_id, status, name, source, attempt, node)
+    SELECT id, status, name, source, attempt, node FROM started
+){/event}
 SELECT * FROM started ORDER BY ticket_priority, scheduled_at, ticket_id`
 
 // waited is how long a task has been due that is claimed now, in microseconds. One

@@ -61,7 +61,7 @@ WITH ended AS (
         trace = CASE WHEN t.cancel_requested_at IS NULL THEN e.trace END
     FROM ended e
     WHERE t.id = e.id AND t.lease = e.lease
-    RETURNING t.id, t.name, t.executor, t.priority, t.ticket, t.due_at, t.node, t.attempt_started_at, t.attempt_wait, t.status,
+    RETURNING t.id, t.name, t.executor, t.priority, t.ticket, t.due_at, t.node, t.attempt_started_at, t.attempt_wait, t.status, t.source, t.attempt AS attempts,
         e.lease, e.attempt, CASE WHEN t.cancel_requested_at IS NULL THEN e.outcome ELSE 'cancelled' END AS outcome,
         t.error, t.cause, t.trace, e.elapsed, e.sandbox, e.cpu, e.fuel, e.peak_memory, e.pooled,
         CASE WHEN t.cancel_requested_at IS NULL OR e.cause = 'cancelled' THEN e.sealed_attempt END AS sealed_attempt
@@ -72,7 +72,10 @@ WITH ended AS (
     SELECT id, lease, attempt, node, attempt_started_at, greatest(now(), attempt_started_at), attempt_wait, elapsed,
         outcome, error, cause, trace, sandbox, cpu, fuel, peak_memory, pooled, sealed_attempt
     FROM moved
-), ticket AS (
+){event}, event AS (
+    INSERT INTO {schema}.event (task_id, status, name, source, attempt, node, cause)
+    SELECT id, status, name, source, attempts, node, cause FROM moved
+){/event}, ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
     SELECT ticket, jsonb_build_object('task_id', id), ` + kindOf + `, executor, 11 - priority, due_at
     FROM moved WHERE status = 'pending'

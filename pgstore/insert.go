@@ -81,16 +81,19 @@ WITH definition AS MATERIALIZED (
     ON CONFLICT (id) DO NOTHING`
 
 	insertTags = `
-    RETURNING id, ticket, priority, executor, name, due_at, tags
+    RETURNING id, ticket, priority, executor, name, source, due_at, tags
 ), tag AS (
     INSERT INTO {schema}.task_tag (key, value, task_id)
     SELECT t.key, t.value, inserted.id FROM inserted, jsonb_each_text(inserted.tags) t`
 
 	insertNoTags = `
-    RETURNING id, ticket, priority, executor, name, due_at`
+    RETURNING id, ticket, priority, executor, name, source, due_at`
 
 	insertTail = `
-), ticket AS (
+){event}, event AS (
+    INSERT INTO {schema}.event (task_id, status, name, source, attempt)
+    SELECT id, 'pending', name, source, 0 FROM inserted
+){/event}, ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
     SELECT ticket, jsonb_build_object('task_id', id), ` + kindOf + `, executor, 11 - priority, due_at
     FROM inserted

@@ -61,13 +61,16 @@ WITH copied AS (
         SELECT r.*, nextval('{schema}.river_job_id_seq') AS ticket
         FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::text[]) AS r (old, id, args, key_id, key)
     ) r JOIN {schema}.task t ON t.id = r.old
-    RETURNING id, ticket, priority, executor, name, due_at, retried_from, tags
+    RETURNING id, ticket, priority, executor, name, source, due_at, retried_from, tags
 ), tag AS (
     INSERT INTO {schema}.task_tag (key, value, task_id)
     SELECT t.key, t.value, copied.id FROM copied, jsonb_each_text(copied.tags) t
 ), resolved AS (
     UPDATE {schema}.task t SET resolved_by = copied.id FROM copied WHERE t.id = copied.retried_from
-), ticket AS (
+){event}, event AS (
+    INSERT INTO {schema}.event (task_id, status, name, source, attempt)
+    SELECT id, 'pending', name, source, 0 FROM copied
+){/event}, ticket AS (
     INSERT INTO {schema}.river_job (id, args, kind, queue, priority, scheduled_at)
     SELECT ticket, jsonb_build_object('task_id', id), ` + kindOf + `, executor, 11 - priority, due_at
     FROM copied

@@ -21,7 +21,8 @@ type statements struct {
 	logs         string
 }
 
-func newStatements(schema string) statements {
+func newStatements(schema string, events bool) statements {
+	inSchema := func(schema, text string) string { return inSchema(schema, announcing(text, events)) }
 	return statements{
 		insert:       inSchema(schema, insertHead+insertFromArrays+insertAsGiven+insertNoTags+insertTail),
 		insertSQL:    inSchema(schema, insertHead+insertFromJSON+insertAsGiven+insertNoTags+insertTail),
@@ -39,5 +40,21 @@ func newStatements(schema string) statements {
 // inSchema fills in the schema of a statement.
 func inSchema(schema, text string) string { return strings.ReplaceAll(text, "{schema}", schema) }
 
-// text fills in the schema of a statement that runs less often.
-func (s *Store) text(statement string) string { return inSchema(s.schema, statement) }
+// announcing is a statement with the part of it that records events, which stands
+// between {event} and {/event}, or without.
+func announcing(text string, events bool) string {
+	before, rest, ok := strings.Cut(text, "{event}")
+	if !ok {
+		return text
+	}
+	event, after, _ := strings.Cut(rest, "{/event}")
+	if !events {
+		event = ""
+	}
+	return before + event + after
+}
+
+// text completes a statement that runs less often.
+func (s *Store) text(statement string) string {
+	return inSchema(s.schema, announcing(statement, !s.noEvents))
+}

@@ -54,6 +54,8 @@ type Config struct {
 	// AllowUnsafe opens a server that may lose what it has committed, with a warning
 	// in place of an error.
 	AllowUnsafe bool
+	// NoEvents leaves out what [Store.Events] would tell of what this process does.
+	NoEvents bool
 	// Logger takes what the store has to report. Defaults to none.
 	Logger *slog.Logger
 }
@@ -62,6 +64,7 @@ type Config struct {
 type Store struct {
 	*riverstore.Enqueuer
 	*riverstore.Control
+	*riverstore.Feed
 
 	schema  string
 	logger  *slog.Logger
@@ -69,6 +72,8 @@ type Store struct {
 	ownPool bool
 	control *pgxpool.Pool
 	sql     statements
+	// noEvents is set where no events are recorded.
+	noEvents bool
 	// hot is how statements run whose plans depend on what is in the tables.
 	hot     pgx.QueryExecMode
 	waiters *riverstore.Waiters
@@ -95,11 +100,12 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{schema: place.schema, logger: config.Logger, pool: config.Pool, sql: newStatements(place.schema), hot: hotMode(config.Pool, place.config)}
+	s := &Store{schema: place.schema, noEvents: config.NoEvents, logger: config.Logger, pool: config.Pool, sql: newStatements(place.schema, !config.NoEvents), hot: hotMode(config.Pool, place.config)}
 	if err := s.open(ctx, place, &config); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", place, explain(err)), s.Close())
 	}
 	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{KeysApart: true, Vault: s.vault})
+	s.Feed = riverstore.NewFeed(s)
 	s.Control = riverstore.NewControl(s, dialect(place.schema))
 	s.waiters = riverstore.NewWaiters(s)
 	s.sweeper = newSweeper(s.sweep, s.logger)

@@ -87,6 +87,9 @@ func (s *Store) Stop(ctx context.Context) error {
 }
 
 func (v *serving) start(ctx context.Context, handler task.Handler, config ServeConfig) error {
+	if err := v.store.recordEvents(ctx); err != nil {
+		return err
+	}
 	if err := v.store.declareFunctions(ctx, config.Functions, true); err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ type Config struct {
 	// sealed under before they reach the file, as the URL-safe base64 of 32 bytes: the
 	// first seals, all of them open. Defaults to none.
 	EncryptKeys []string
+	// NoEvents has [Store.Events] tell of nothing that happens from the next Start of
+	// this store on, whichever process does it.
+	NoEvents bool
 	// Logger takes what the store has to report. Defaults to none.
 	Logger *slog.Logger
 }
@@ -52,11 +55,13 @@ type Config struct {
 type Store struct {
 	*riverstore.Enqueuer
 	*riverstore.Control
+	*riverstore.Feed
 
-	path   string
-	logger *slog.Logger
-	write  *sql.DB // one connection: SQLite has one writer at a time
-	read   *sql.DB
+	path     string
+	noEvents bool
+	logger   *slog.Logger
+	write    *sql.DB // one connection: SQLite has one writer at a time
+	read     *sql.DB
 	// What is prepared on either.
 	writing, reading statements
 	bus              *riverstore.Bus
@@ -93,13 +98,14 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", path, err)
 	}
-	s := &Store{path: path, logger: config.Logger, bus: riverstore.NewBus(), poll: pollInterval}
+	s := &Store{path: path, noEvents: config.NoEvents, logger: config.Logger, bus: riverstore.NewBus(), poll: pollInterval}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.waiters = riverstore.NewWaiters(s)
 	if err := s.open(ctx, config.EncryptKeys); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), s.Close())
 	}
 	s.Enqueuer = riverstore.NewEnqueuer(s, riverstore.EnqueuerConfig{Vault: s.vault})
+	s.Feed = riverstore.NewFeed(s)
 	s.Control = riverstore.NewControl(s, dialect)
 	return s, nil
 }

@@ -46,6 +46,7 @@ func (a *app) showConfig() error {
 		{Key: "allow_unsafe_database", Value: strconv.FormatBool(s.AllowUnsafe)},
 		{Key: "encrypt_key_file", Value: s.EncryptKeyFile},
 		{Key: "encrypt_keys", Value: keys},
+		{Key: eventsRetentionKey, Value: s.Events.Retention},
 		{Key: "isolation", Value: s.Isolation},
 	}
 	rows = append(rows, s.Limits.rows()...)

@@ -52,6 +52,7 @@ func (s *settings) place() string {
 func (s *settings) hostConfig(logger *slog.Logger) (taskhost.Config, error) {
 	keys, err := s.keys()
 	retention, _ := s.Retention.retention() // validate has tried it
+	events, _ := s.Events.retention()
 	return taskhost.Config{
 		Database:            s.database(),
 		Schema:              s.Schema,
@@ -67,6 +68,7 @@ func (s *settings) hostConfig(logger *slog.Logger) (taskhost.Config, error) {
 		MaxWasmWorkers:      s.MaxWasmWorkers,
 		Limits:              s.Limits.ceilings(),
 		Retention:           retention,
+		EventRetention:      events,
 		ModuleVersionsKept:  s.ModuleVersionsKept,
 	}, err
 }

@@ -105,26 +105,11 @@ func passes(err error) bool {
 // follow hands on the lines of a task after the one with that number, as they come. It
 // reports whether the task has ended.
 func (c *client) follow(ctx context.Context, id task.ID, after int64, each func(task.LogEntry) error) (ended bool, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		c.url+"/v1/tasks/"+id.String()+"/logs?follow=true&after="+strconv.FormatInt(after, 10), nil)
+	response, err := c.open(ctx, "/v1/tasks/"+id.String()+"/logs?follow=true&after="+strconv.FormatInt(after, 10), "")
 	if err != nil {
-		return false, fmt.Errorf("server: %w: give an address such as http://127.0.0.1:7420", err)
-	}
-	request.Header.Set("Authorization", "Bearer "+c.token)
-	endless := *c.http
-	endless.Timeout = 0
-	response, err := endless.Do(request)
-	if err != nil {
-		return false, fmt.Errorf("%w: %w: is 'taskhost serve' running?", errUnreachable, err)
+		return false, err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		answer, err := io.ReadAll(response.Body)
-		if err != nil {
-			return false, fmt.Errorf("read the server's answer: %w", err)
-		}
-		return false, c.problem(response, answer)
-	}
 	return readEvents(response.Body, each)
 }
 

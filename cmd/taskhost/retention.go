@@ -95,6 +95,20 @@ func retentionTime(key, text string) (time.Duration, error) {
 	return d, nil
 }
 
+// validateKept checks what says how long things are kept.
+func (s *settings) validateKept() error {
+	if _, err := s.Retention.retention(); err != nil {
+		return err
+	}
+	if _, err := s.Events.retention(); err != nil {
+		return err
+	}
+	if s.ModuleVersionsKept < 0 {
+		return usagef("module-versions-kept must be at least 1, is %d", s.ModuleVersionsKept)
+	}
+	return nil
+}
+
 // rows are the settings for people.
 func (r *retentionSettings) rows() []setting {
 	show := func(text string) string {

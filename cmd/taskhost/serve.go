@@ -63,6 +63,7 @@ func serverFlags(cmd *cobra.Command) {
 	settingFlag(flags, "shutdown-timeout", "how long tasks may finish after a signal to stop (default 30s)")
 	limitFlags(cmd)
 	retentionFlags(cmd)
+	eventFlags(cmd)
 }
 
 // requestGrace is how long requests in progress may take once the server stops.
@@ -136,7 +137,7 @@ func newHTTPServer(host *taskhost.Host, s *settings, logger *slog.Logger) *http.
 	stopping := make(chan struct{})
 	server := &http.Server{
 		Handler: httpapi.New(httpapi.Config{
-			Tasks: host, History: host, Modules: host.Modules(), Auth: host, Health: host,
+			Tasks: host, Events: host, History: host, Modules: host.Modules(), Auth: host, Health: host,
 			Stopping: stopping, MaxArgsBytes: int64(s.Limits.Arguments), Logger: logger, Version: taskhost.Version(),
 		}),
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),

@@ -45,6 +45,7 @@ type settings struct {
 	DataDir            string            `koanf:"data_dir"`
 	EncryptKeyFile     string            `koanf:"encrypt_key_file"`
 	EncryptKeys        keyList           `koanf:"encrypt_keys"`
+	Events             eventSettings     `koanf:"events"`
 	Isolation          string            `koanf:"isolation"`
 	Limits             limitSettings     `koanf:"limits"`
 	Listen             string            `koanf:"listen"`
@@ -94,6 +95,7 @@ func defaults(getenv func(string) string) map[string]any {
 	}
 	maps.Copy(all, limitDefaults())
 	maps.Copy(all, retentionDefaults())
+	maps.Copy(all, eventDefaults())
 	return all
 }
 
@@ -275,11 +277,8 @@ func (s *settings) validate() error {
 	if err := s.Limits.ceilings().Validate(); err != nil {
 		return &usageError{err}
 	}
-	if _, err := s.Retention.retention(); err != nil {
+	if err := s.validateKept(); err != nil {
 		return err
-	}
-	if s.ModuleVersionsKept < 0 {
-		return usagef("module-versions-kept must be at least 1, is %d", s.ModuleVersionsKept)
 	}
 	return s.validateDatabase()
 }

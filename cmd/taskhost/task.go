@@ -23,6 +23,7 @@ func (a *app) taskCommand() *cobra.Command {
 			RunE:    a.remote(a.taskShow),
 		},
 		a.taskLogsCommand(),
+		a.taskWatchCommand(),
 		a.taskListCommand(),
 		a.taskCancelCommand(),
 		a.taskRetryCommand(),

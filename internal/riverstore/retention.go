@@ -50,6 +50,7 @@ type Collector interface {
 type Keeper interface {
 	Archive
 	Collector
+	EventKeeper
 }
 
 // Ended chooses tasks that have ended.
@@ -111,6 +112,9 @@ func (c *ServeConfig) retentionInterval() time.Duration {
 			interval = min(interval, max(keep/10, 100*time.Millisecond))
 		}
 	}
+	if keep := c.EventRetention; keep > 0 {
+		interval = min(interval, max(keep/10, 100*time.Millisecond))
+	}
 	return interval
 }
 
@@ -139,7 +143,10 @@ func (r *Runner) prune(ctx context.Context) error {
 			r.config.Logger.InfoContext(ctx, "tasks were deleted whose time was up",
 				slog.Int64("tasks", deleted.Tasks), slog.Duration("took", time.Since(begun)))
 		}
-		return pruneKeys(ctx, r.config.Keeper, p)
+		if err := pruneKeys(ctx, r.config.Keeper, p); err != nil {
+			return err
+		}
+		return pruneEvents(ctx, r.config.Keeper, r.config.EventRetention, p)
 	})
 }
 

@@ -48,6 +48,8 @@ type ServeConfig struct {
 	Ceilings task.Ceilings
 	// Retention is how long tasks are kept that have ended.
 	Retention task.Retention
+	// EventRetention is how long events are kept. Zero keeps what is there.
+	EventRetention time.Duration
 	// ModuleVersionsKept is how many of the newest versions of a module are kept,
 	// whether or not anybody needs them. Zero keeps all.
 	ModuleVersionsKept int

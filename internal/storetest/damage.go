@@ -40,6 +40,10 @@ func (w *world) claimFor(node string, id task.ID) {
 			attempt = attempt + 1, lease = lease + 1, run_at = created_at, due_at = created_at,
 			started_at = coalesce(started_at, created_at), attempt_started_at = created_at
 		WHERE id = $2`, node, w.ID(id))
+	// Where the table itself does not announce it.
+	w.exec(`INSERT INTO event (task_id, status, name, source, attempt, node)
+		SELECT id, status, name, source, attempt, node FROM task
+		WHERE id = $1 AND lease > (SELECT count(*) FROM event e WHERE e.task_id = task.id AND e.node IS NOT NULL)`, w.ID(id))
 }
 
 // supersede makes the attempt that runs one whose lease is old.

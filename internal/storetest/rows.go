@@ -170,10 +170,34 @@ func (w *world) checkRows() {
 		SELECT count(*) FROM task_log l
 		WHERE NOT EXISTS (SELECT 1 FROM attempt a WHERE a.task_id = l.task_id AND a.lease = l.seq >> 24 AND a.attempt = l.attempt)`).Scan(&all))
 	assert.Zero(w, all, "lines of attempts that never ended")
+	w.checkEvents(ctx)
 	require.NoError(w, w.DB.QueryRowContext(ctx, `
 		SELECT count(*) FROM idempotency_key k
 		WHERE NOT task_gone AND NOT EXISTS (SELECT 1 FROM task WHERE task.id = k.task_id)`).Scan(&all))
 	assert.Zero(w, all, "keys of tasks that are not there")
+}
+
+// checkEvents looks whether each change of a task was announced once. A lease grows when
+// an attempt begins and when it ends, and both events name the node.
+func (w *world) checkEvents(ctx context.Context) {
+	if w.pruned {
+		return
+	}
+	rows, err := w.DB.QueryContext(ctx, `
+		SELECT id, lease,
+			(SELECT count(*) FROM event e WHERE e.task_id = task.id AND e.node IS NOT NULL),
+			(SELECT count(*) FROM event e WHERE e.task_id = task.id AND e.node IS NULL AND e.status = 'pending')
+		FROM task`)
+	require.NoError(w, err)
+	defer rows.Close()
+	for rows.Next() {
+		var id storedID
+		var lease, attempts, enqueued int64
+		require.NoError(w, rows.Scan(&id, &lease, &attempts, &enqueued))
+		assert.Equal(w, lease-w.leapt[task.ID(id)], attempts, "begins and ends of attempts of %s are announced once", task.ID(id))
+		assert.EqualValues(w, 1, enqueued, "the enqueue of %s is announced once", task.ID(id))
+	}
+	require.NoError(w, rows.Err())
 }
 
 // problems says what contradicts in the row of a task and those of its attempts.

@@ -24,6 +24,7 @@ type Store interface {
 	Credentials
 	Sealer
 	Keeper
+	Announcer
 	modules.Store
 	Ping(ctx context.Context) error
 	Close() error
@@ -189,6 +190,7 @@ func Run(t *testing.T, b Backend) {
 		{"death", deathProperties, true},
 		{"seal", sealProperties, false},
 		{"retention", retentionProperties, false},
+		{"events", eventProperties, true},
 		{"collect", collectProperties, false},
 		{"clock", clockProperties, false},
 		{"faults", faultProperties, false},

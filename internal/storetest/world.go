@@ -25,6 +25,8 @@ type world struct {
 	nodes  int
 	// leapt is by how much a test has raised a task's lease.
 	leapt map[task.ID]int64
+	// pruned is set once a test has deleted events.
+	pruned bool
 	// clockSet is set once a test has set the clock.
 	clockSet bool
 }
