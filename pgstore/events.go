@@ -17,10 +17,11 @@ var _ riverstore.EventReader = (*Store)(nil)
 // eventsText reads what a cursor has not seen, first of the transactions that were open
 // then, and then of those that began later, which are above them. Both are in one snapshot, which comes along:
 // it is what has been seen once all is read. It yields a row also where there is no event.
+// What was restored from another server may be of transactions that have yet to come.
 const eventsText = `
 SELECT pg_current_snapshot()::text, p.xid::text, p.seq,
     e.xid::text, e.seq, e.at, e.task_id, e.status, e.name, e.source, e.attempt, e.node, e.cause
-FROM {schema}.event_pruned p
+FROM (SELECT xid, seq FROM {schema}.event_pruned LIMIT 1) p -- of which there is one, and the planner does not know
 LEFT JOIN LATERAL (
     (
         SELECT e.* FROM unnest($2::text[]::xid8[], $3::bigint[]) AS o (xid, seen)
@@ -29,7 +30,7 @@ LEFT JOIN LATERAL (
         LIMIT $4
     ) UNION ALL (
         SELECT * FROM {schema}.event
-        WHERE xid >= $1::text::xid8
+        WHERE xid >= $1::text::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
         ORDER BY xid, seq
         LIMIT $4
     )
@@ -101,7 +102,7 @@ func (c *eventCursor) read(rows []eventRow, limit int) ([]task.Event, task.Event
 	if err != nil {
 		return nil, "", err
 	}
-	if c.lacks(pruned, rows[0].prunedSeq) || c.next > now.next {
+	if c.next > now.next || pruned < now.next && c.lacks(pruned, rows[0].prunedSeq) {
 		return nil, "", task.ErrEventsGone
 	}
 	var events []task.Event
@@ -128,41 +129,43 @@ func (c *eventCursor) read(rows []eventRow, limit int) ([]task.Event, task.Event
 
 // pruneEventsText deletes events of the oldest transactions, as far as they are old
 // enough, and notes the last of them for those who have not seen it. It begins behind
-// what was deleted last: that stays in the index until it is vacuumed.
+// what was deleted last: that stays in the index until it is vacuumed. A note that was
+// restored from another server counts for nothing.
 const pruneEventsText = `
 WITH pruned AS (
-    SELECT xid, seq FROM {schema}.event_pruned FOR UPDATE
-), oldest AS (
-    SELECT e.xid, e.seq, e.at FROM pruned, LATERAL (
-        SELECT xid, seq, at FROM {schema}.event e WHERE e.xid >= pruned.xid
-        ORDER BY xid, seq LIMIT $2
-    ) e
+    SELECT CASE WHEN xid < pg_snapshot_xmax(pg_current_snapshot()) THEN xid ELSE '0' END AS xid
+    FROM {schema}.event_pruned LIMIT 1
 ), gone AS (
-    DELETE FROM {schema}.event e USING oldest o
-    WHERE e.xid = o.xid AND e.seq = o.seq AND o.at < clock_timestamp() - $1 * interval '1 microsecond'
-    RETURNING e.xid, e.seq
+    DELETE FROM {schema}.event WHERE ctid = ANY (ARRAY(
+        SELECT e.ctid FROM (
+            SELECT ctid, at FROM {schema}.event WHERE xid >= (SELECT xid FROM pruned)
+            ORDER BY xid, seq LIMIT $2
+        ) e
+        WHERE e.at < clock_timestamp() - $1 * interval '1 microsecond'))
+    RETURNING xid, seq
 ), noted AS (
     UPDATE {schema}.event_pruned p SET xid = last.xid, seq = last.seq
     FROM (SELECT xid, seq FROM gone ORDER BY xid DESC, seq DESC LIMIT 1) last
-    WHERE (last.xid, last.seq) > (p.xid, p.seq)
 )
-SELECT count(*) FROM gone`
+SELECT count(*), (SELECT xid::text FROM pruned), pg_snapshot_xmax(pg_current_snapshot())::text FROM gone`
 
-// lateEventsText deletes what pruneEventsText has passed by: events of transactions
-// that were committed after later ones were deleted. There are few, or none.
-const lateEventsText = `
-DELETE FROM {schema}.event e USING {schema}.event_pruned p
-WHERE e.xid < p.xid AND e.at < clock_timestamp() - $1 * interval '1 microsecond'`
+// strayEventsText deletes what pruneEventsText does not come to: events of transactions
+// that were committed after later ones were deleted, and those of another server. There
+// are few, or none.
+const strayEventsText = `
+DELETE FROM {schema}.event
+WHERE (xid < $2::text::xid8 OR xid >= $3::text::xid8) AND at < clock_timestamp() - $1 * interval '1 microsecond'`
 
 // PruneEvents implements [riverstore.EventKeeper].
 func (s *Store) PruneEvents(ctx context.Context, keep time.Duration, limit int) (more bool, err error) {
 	var n int
-	if err := s.pool.QueryRow(ctx, s.text(pruneEventsText), s.hot, keep.Microseconds(), limit).Scan(&n); err != nil {
+	var from, end string
+	if err := s.pool.QueryRow(ctx, s.text(pruneEventsText), s.hot, keep.Microseconds(), limit).Scan(&n, &from, &end); err != nil {
 		return false, failed(err, "delete events")
 	}
 	if n == limit {
 		return true, nil
 	}
-	_, err = s.pool.Exec(ctx, s.text(lateEventsText), s.hot, keep.Microseconds())
+	_, err = s.pool.Exec(ctx, s.text(strayEventsText), s.hot, keep.Microseconds(), from, end)
 	return false, failed(err, "delete events")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -109,4 +110,45 @@ func (c *caller) end(t *testing.T, commit bool, committed map[task.ID]bool) {
 		require.NoError(t, c.tx.Rollback(t.Context()))
 	}
 	c.tx, c.pending = nil, nil
+}
+
+// TestEventsAfterARestore: a dump holds numbers of the transactions of another server,
+// which may be higher than those that are given here.
+func TestEventsAfterARestore(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Database(t)
+	store := open(t, pgstore.Config{URL: database})
+	start(t, store, echo)
+	enqueue := func() task.ID {
+		id, err := store.Enqueue(t.Context(), task.Request{Name: "work", EnqueueOptions: task.EnqueueOptions{Delay: time.Hour}})
+		require.NoError(t, err)
+		return id
+	}
+	_, begin, err := store.Events(t.Context(), "", 1)
+	require.NoError(t, err)
+	enqueue()
+	execute(t, database,
+		"UPDATE taskhost.event SET xid = '5000000000', at = at - interval '2 hours'",
+		"UPDATE taskhost.event_pruned SET xid = '4000000000'")
+	_, _, err = store.Events(t.Context(), "5000000001", 10)
+	require.ErrorIs(t, err, task.ErrEventsGone)
+	next := enqueue()
+	events, _, err := store.Events(t.Context(), begin, 10)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.Equal(t, next, events[0].TaskID)
+	more, err := store.PruneEvents(t.Context(), time.Hour, 10)
+	require.NoError(t, err)
+	require.False(t, more)
+	var n int
+	conn, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM taskhost.event").Scan(&n))
+	require.Equal(t, 1, n, "what was restored is old enough to go")
+	execute(t, database, "UPDATE taskhost.event SET at = at - interval '2 hours'")
+	_, err = store.PruneEvents(t.Context(), time.Hour, 10)
+	require.NoError(t, err)
+	_, _, err = store.Events(t.Context(), begin, 10)
+	require.ErrorIs(t, err, task.ErrEventsGone, "and what is deleted here is noted again")
 }

@@ -77,6 +77,7 @@ func (a *audit) atTheEnd(t *testing.T, stored *tables, promised *ledger, servers
 	}
 
 	stored.requireTickets(t)
+	stored.requireEvents(t)
 	require.Equal(t, counts{tasks: stored.counts(t).tasks}, stored.counts(t), "nothing waits and nothing runs")
 	tasks, attempts := stored.tasks(t), stored.attempts(t)
 	for id, before := range a.ended {

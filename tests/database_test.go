@@ -125,6 +125,19 @@ func (s *tables) requireTickets(t *testing.T) {
 		fmt.Sprintf(s.id, "task.id"))))
 }
 
+// requireEvents checks that each change of a task was announced once: its enqueue, and
+// each begin and end of an attempt, which make its lease grow.
+func (s *tables) requireEvents(t *testing.T) {
+	t.Helper()
+	require.Empty(t, s.texts(t, fmt.Sprintf(`
+		SELECT 'task ' || %[1]s || ' has the lease ' || lease || ', and ' || coalesce(attempts, 0) || ' events of attempts, ' || coalesce(enqueued, 0) || ' of its enqueue'
+		FROM task LEFT JOIN (
+			SELECT task_id, count(node) AS attempts, sum(CASE WHEN node IS NULL AND status = 'pending' THEN 1 ELSE 0 END) AS enqueued
+			FROM event GROUP BY task_id
+		) e ON e.task_id = task.id
+		WHERE coalesce(attempts, 0) <> lease OR coalesce(enqueued, 0) <> 1`, fmt.Sprintf(s.id, "task.id"))))
+}
+
 // storedTask is a row of the table of tasks.
 type storedTask struct {
 	id, key, name, status, node string

@@ -184,10 +184,11 @@ func (w *world) checkEvents(ctx context.Context) {
 		return
 	}
 	rows, err := w.DB.QueryContext(ctx, `
-		SELECT id, lease,
-			(SELECT count(*) FROM event e WHERE e.task_id = task.id AND e.node IS NOT NULL),
-			(SELECT count(*) FROM event e WHERE e.task_id = task.id AND e.node IS NULL AND e.status = 'pending')
-		FROM task`)
+		SELECT id, lease, coalesce(attempts, 0), coalesce(enqueued, 0)
+		FROM task LEFT JOIN (
+			SELECT task_id, count(node) AS attempts, sum(CASE WHEN node IS NULL AND status = 'pending' THEN 1 ELSE 0 END) AS enqueued
+			FROM event GROUP BY task_id
+		) e ON e.task_id = task.id`)
 	require.NoError(w, err)
 	defer rows.Close()
 	for rows.Next() {
