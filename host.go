@@ -38,6 +38,7 @@ type Host struct {
 	ended    context.Context
 	end      context.CancelFunc
 	stopping *riverstore.StopOnce
+	sweeping sync.WaitGroup
 }
 
 type state int
@@ -114,6 +115,7 @@ func (h *Host) Start(ctx context.Context) error {
 	}
 	h.state, h.declared, h.node = started, true, node
 	h.logStarted(ctx, node)
+	h.sweeping.Go(h.removeOldModules)
 	return nil
 }
 
@@ -171,6 +173,7 @@ func (h *Host) stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	close(h.closing)
 	h.end()
+	h.sweeping.Wait()
 	err = errors.Join(err, h.store.Close(), h.engine.Close(ctx))
 	h.config.Logger.InfoContext(ctx, "taskhost stopped")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/host/sandbox"
@@ -96,6 +97,7 @@ type engine interface {
 	Prepare(ctx context.Context, digest string, wasm []byte) error
 	Inspect(ctx context.Context, digest string, wasm []byte) (*host.Inspection, error)
 	Execute(ctx context.Context, attempt host.Attempt, calls host.Calls) host.Outcome
+	RemoveOld(ctx context.Context, stored []string, unused time.Duration) ([]string, error)
 	Close(ctx context.Context) error
 }
 

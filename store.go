@@ -69,6 +69,8 @@ type taskReader interface {
 }
 
 type archive interface {
+	// StoredDigests lists the modules whose bytes are stored.
+	StoredDigests(ctx context.Context) ([]string, error)
 	ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
 }
 

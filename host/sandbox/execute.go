@@ -26,6 +26,7 @@ func (p *Pool) Execute(ctx context.Context, attempt host.Attempt, calls host.Cal
 	if err := p.quarantined(attempt.Digest); err != nil {
 		return host.Outcome{Failure: &host.Failure{Kind: host.KindHost, Message: err.Error()}, SetAside: true}
 	}
+	defer p.begin(attempt.Digest)()
 	attempt.Limits = attempt.Limits.WithDefaults()
 	w, err := p.take(ctx, attempt.Digest)
 	if err != nil {

@@ -93,6 +93,7 @@ type Bulk interface {
 type Keeper interface {
 	ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
 	CollectModules(ctx context.Context, keep int, grace time.Duration) ([]task.ModuleRef, error)
+	StoredDigests(ctx context.Context) ([]string, error)
 	PruneKeys(ctx context.Context, limit int) (int, error)
 }
 
