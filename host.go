@@ -35,10 +35,10 @@ type Host struct {
 	node      string        // empty until it is started
 	closing   chan struct{} // closed when the database is about to be
 	// ended ends with closing.
-	ended    context.Context
-	end      context.CancelFunc
-	stopping *riverstore.StopOnce
-	sweeping sync.WaitGroup
+	ended     context.Context
+	end       context.CancelFunc
+	stopping  *riverstore.StopOnce
+	attending sync.WaitGroup
 }
 
 type state int
@@ -115,7 +115,7 @@ func (h *Host) Start(ctx context.Context) error {
 	}
 	h.state, h.declared, h.node = started, true, node
 	h.logStarted(ctx, node)
-	h.sweeping.Go(h.removeOldModules)
+	h.attend(node)
 	return nil
 }
 
@@ -173,7 +173,7 @@ func (h *Host) stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	close(h.closing)
 	h.end()
-	h.sweeping.Wait()
+	h.attending.Wait()
 	err = errors.Join(err, h.store.Close(), h.engine.Close(ctx))
 	h.config.Logger.InfoContext(ctx, "taskhost stopped")
 	if err != nil {

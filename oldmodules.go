@@ -15,6 +15,14 @@ const (
 	oldModuleInterval = time.Hour
 )
 
+// attend begins what a host does from time to time until it stops.
+func (h *Host) attend(node string) {
+	h.attending.Go(h.removeOldModules)
+	if engine, ok := h.engine.(quarantiner); ok {
+		h.attending.Go(func() { h.keepQuarantine(node, engine) })
+	}
+}
+
 // removeOldModules removes compiled code of modules that are stored no more, at start
 // and from time to time, until the host stops.
 func (h *Host) removeOldModules() {

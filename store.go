@@ -24,6 +24,7 @@ type store interface {
 	credentials
 	runner
 	vault
+	quarantine
 	Close() error
 }
 
@@ -33,6 +34,13 @@ type vault interface {
 	Reencrypt(ctx context.Context, progress func(done, total int64)) (*Resealed, error)
 	SealFor(name string, text []byte) ([]byte, error)
 	OpenFor(name string, sealed []byte) ([]byte, error)
+}
+
+// quarantine is the modules that nodes have set aside; [modules.Store] lists them.
+type quarantine interface {
+	SetAside(ctx context.Context, node, digest, reason string) error
+	StillAside(ctx context.Context, node string) ([]string, error)
+	Release(ctx context.Context, digests []string) error
 }
 
 type runner interface {

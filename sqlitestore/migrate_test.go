@@ -117,6 +117,7 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 	require.NoError(t, store.Close())
 	db := callersDB(t, path)
 	for _, statement := range []string{
+		"DROP TABLE quarantine",
 		"DROP INDEX task_ended",
 		"DROP INDEX idempotency_key_gone",
 		"ALTER TABLE idempotency_key DROP COLUMN task_gone",

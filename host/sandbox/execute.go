@@ -56,7 +56,7 @@ func (p *Pool) failure(ctx context.Context, digest string, err error) host.Outco
 	var death *deathError
 	died := errors.As(err, &death)
 	if died {
-		p.died(digest, ctx.Err() == nil)
+		p.died(digest, death.Error(), ctx.Err() == nil)
 	}
 	switch {
 	case ctx.Err() != nil:

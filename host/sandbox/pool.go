@@ -101,8 +101,9 @@ type module struct {
 	idle     []*process // the last one was used last
 	used     uint64
 	usedAt   time.Time
-	attempts int // that run
-	deaths   int // in a row
+	attempts int    // that run
+	deaths   int    // in a row
+	death    string // the last one
 	ready    bool
 	working  chan struct{} // closed when a compilation ends; nil where there is none
 }

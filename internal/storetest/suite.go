@@ -24,6 +24,7 @@ type Store interface {
 	Credentials
 	Sealer
 	Keeper
+	Quarantiner
 	modules.Store
 	Ping(ctx context.Context) error
 	Close() error
@@ -95,6 +96,13 @@ type Keeper interface {
 	CollectModules(ctx context.Context, keep int, grace time.Duration) ([]task.ModuleRef, error)
 	StoredDigests(ctx context.Context) ([]string, error)
 	PruneKeys(ctx context.Context, limit int) (int, error)
+}
+
+// Quarantiner knows what nodes have set aside.
+type Quarantiner interface {
+	SetAside(ctx context.Context, node, digest, reason string) error
+	StillAside(ctx context.Context, node string) ([]string, error)
+	Release(ctx context.Context, digests []string) error
 }
 
 // Credentials are kept and checked.
@@ -191,6 +199,7 @@ func Run(t *testing.T, b Backend) {
 		{"seal", sealProperties, false},
 		{"retention", retentionProperties, true},
 		{"collect", collectProperties, false},
+		{"quarantine", quarantineProperties, false},
 		{"clock", clockProperties, false},
 		{"faults", faultProperties, false},
 	}
