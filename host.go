@@ -35,9 +35,10 @@ type Host struct {
 	node      string        // empty until it is started
 	closing   chan struct{} // closed when the database is about to be
 	// ended ends with closing.
-	ended    context.Context
-	end      context.CancelFunc
-	stopping *riverstore.StopOnce
+	ended     context.Context
+	end       context.CancelFunc
+	stopping  *riverstore.StopOnce
+	attending sync.WaitGroup
 }
 
 type state int
@@ -115,6 +116,7 @@ func (h *Host) Start(ctx context.Context) error {
 	}
 	h.state, h.declared, h.node = started, true, node
 	h.logStarted(ctx, node)
+	h.attend(node)
 	return nil
 }
 
@@ -172,6 +174,7 @@ func (h *Host) stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	close(h.closing)
 	h.end()
+	h.attending.Wait()
 	err = errors.Join(err, h.store.Close(), h.engine.Close(ctx))
 	h.config.Logger.InfoContext(ctx, "taskhost stopped")
 	if err != nil {

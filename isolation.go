@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/taskhost/taskhost/host"
 	"github.com/taskhost/taskhost/host/sandbox"
@@ -63,22 +64,6 @@ func (h *Host) Walls() []Wall {
 	return nil
 }
 
-// ReleaseModule has a module run again that is in quarantine on this host: the
-// workers of one of its versions died five times in a row, and its tasks wait. It
-// returns [task.ErrNotFound] where there is no such module.
-func (h *Host) ReleaseModule(ctx context.Context, module string) error {
-	versions, err := h.library.Versions(ctx, module)
-	if err != nil {
-		return err
-	}
-	if pool, ok := h.engine.(*sandbox.Pool); ok {
-		for _, version := range versions {
-			pool.Release(version.Digest)
-		}
-	}
-	return nil
-}
-
 // missingWalls names those that do not stand.
 func (h *Host) missingWalls() []string {
 	missing := []string{}
@@ -96,6 +81,7 @@ type engine interface {
 	Prepare(ctx context.Context, digest string, wasm []byte) error
 	Inspect(ctx context.Context, digest string, wasm []byte) (*host.Inspection, error)
 	Execute(ctx context.Context, attempt host.Attempt, calls host.Calls) host.Outcome
+	RemoveOld(ctx context.Context, stored []string, unused time.Duration) ([]string, error)
 	Close(ctx context.Context) error
 }
 

@@ -41,6 +41,12 @@ func (s moduleStore) Wasm(ctx context.Context, digest string) ([]byte, error) {
 	return wasm, s.host.orStopped(err)
 }
 
+// Quarantined implements [modules.Store].
+func (s moduleStore) Quarantined(ctx context.Context) ([]modules.Quarantine, error) {
+	list, err := s.host.store.Quarantined(ctx)
+	return list, s.host.orStopped(err)
+}
+
 // inspector lets the library look into modules with the engine.
 type inspector struct {
 	host *Host

@@ -25,6 +25,7 @@ type store interface {
 	credentials
 	runner
 	vault
+	quarantine
 	Close() error
 }
 
@@ -34,6 +35,13 @@ type vault interface {
 	Reencrypt(ctx context.Context, progress func(done, total int64)) (*Resealed, error)
 	SealFor(name string, text []byte) ([]byte, error)
 	OpenFor(name string, sealed []byte) ([]byte, error)
+}
+
+// quarantine is the modules that nodes have set aside; [modules.Store] lists them.
+type quarantine interface {
+	SetAside(ctx context.Context, node, digest, reason string) error
+	StillAside(ctx context.Context, node string) ([]string, error)
+	Release(ctx context.Context, digests []string) error
 }
 
 type runner interface {
@@ -70,6 +78,8 @@ type taskReader interface {
 }
 
 type archive interface {
+	// StoredDigests lists the modules whose bytes are stored.
+	StoredDigests(ctx context.Context) ([]string, error)
 	ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
 }
 

@@ -75,6 +75,7 @@ func (m *module) loadKept(ctx context.Context, k kept, code *instrumented) error
 		return err
 	}
 	if k.sums != "" && listing(k.dir) == before { // wazero wrote nothing
+		MarkUsed(k.dir)
 		m.count(func(s *Stats) { s.Loaded++ })
 		return nil
 	}
@@ -103,6 +104,9 @@ func (m *module) count(change func(*Stats)) {
 	m.engine.mu.Unlock()
 }
 
+// namedPrefix begins the directories of modules whose digest is not one.
+const namedPrefix = "named-"
+
 // CacheName is the name of a module's directory. A digest is the caller's, who may
 // have named the module in another way.
 func CacheName(digest string) string {
@@ -110,7 +114,7 @@ func CacheName(digest string) string {
 		return strings.ToLower(digest)
 	}
 	sum := sha256.Sum256([]byte(digest))
-	return "named-" + hex.EncodeToString(sum[:])
+	return namedPrefix + hex.EncodeToString(sum[:])
 }
 
 // errNoDir is that of a directory that could not be made. wazero's own has no type.

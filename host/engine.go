@@ -245,5 +245,5 @@ func (e *Engine) release(m *module) {
 // use notes that a module is in use.
 func (e *Engine) use(m *module) {
 	e.clock++
-	m.used = e.clock
+	m.used, m.usedAt = e.clock, time.Now()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -40,9 +41,10 @@ type module struct {
 	stopwatch stopwatch
 
 	// The engine's lock guards these.
-	idle  []*instance // the last one was used last
-	users int
-	used  uint64 // of the engine's clock
+	idle   []*instance // the last one was used last
+	users  int
+	used   uint64 // of the engine's clock
+	usedAt time.Time
 }
 
 // origin is what an execution begins from.

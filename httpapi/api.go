@@ -79,7 +79,7 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, secret string) (name string, ok bool, err error)
 }
 
-// Health knows whether work can be done, by whom, and who is not to.
+// Health knows whether work can be done, by whom, and who is not to, and of what.
 type Health interface {
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
@@ -88,6 +88,9 @@ type Health interface {
 	// Drain has a node start nothing more, and Undrain takes that back.
 	Drain(ctx context.Context, node string) error
 	Undrain(ctx context.Context, node string) error
+	// ReleaseModule has all nodes run versions of a module again that are in
+	// quarantine, one or with 0 all. It returns which were.
+	ReleaseModule(ctx context.Context, module string, version int) ([]int, error)
 }
 
 // Config says what to serve. All fields but Stopping, MaxArgsBytes, Logger and

@@ -31,6 +31,7 @@ var routes = []struct{ method, path string }{
 	{"GET", "/v1/modules"},
 	{"GET", "/v1/modules/thumbs"},
 	{"GET", "/v1/nodes"},
+	{"POST", "/v1/modules/thumbs/release"},
 	{"POST", "/v1/nodes/n-1/drain"},
 	{"POST", "/v1/nodes/n-1/undrain"},
 	{"GET", "/openapi.json"},

@@ -53,6 +53,7 @@ type fake struct {
 	ping         func() error
 	nodes        func() ([]task.Node, error)
 	drain        func(node string, on bool) error
+	release      func(module string, version int) ([]int, error)
 
 	// maxArgs bounds the arguments that are read, 0 for the default.
 	maxArgs int64
@@ -128,6 +129,10 @@ func (f *fake) Nodes(context.Context) ([]task.Node, error) { return f.nodes() }
 func (f *fake) Drain(_ context.Context, node string) error { return f.drain(node, true) }
 
 func (f *fake) Undrain(_ context.Context, node string) error { return f.drain(node, false) }
+
+func (f *fake) ReleaseModule(_ context.Context, module string, version int) ([]int, error) {
+	return f.release(module, version)
+}
 
 func (f *fake) Push(_ context.Context, name string, wasm []byte) (*modules.Version, error) {
 	return f.push(name, wasm)

@@ -42,6 +42,15 @@ func (a *api) registerModules(routes huma.API) {
 		Summary:     "List a module's versions, newest first",
 		Tags:        []string{"modules"},
 	}, a.handleModuleVersions)
+	huma.Register(routes, huma.Operation{
+		OperationID: "release-module",
+		Method:      http.MethodPost,
+		Path:        "/v1/modules/{name}/release",
+		Summary:     "Release a module from quarantine",
+		Description: "Has all nodes run a module again whose sandbox workers died several times in a row. " +
+			"Its tasks that wait go on within half a minute. Answers with the versions that were in quarantine.",
+		Tags: []string{"modules"},
+	}, a.handleModuleRelease)
 }
 
 type pushInput struct {
@@ -98,5 +107,27 @@ func (a *api) handleModuleVersions(ctx context.Context, in *moduleInput) (*versi
 	}
 	out := new(versionsOutput)
 	out.Body.Versions = versions
+	return out, nil
+}
+
+type releaseInput struct {
+	Name    string `path:"name" doc:"The module's name."`
+	Version int    `query:"version" minimum:"0" doc:"The version to release. Defaults to all."`
+}
+
+type releaseOutput struct {
+	Body struct {
+		Released []int `json:"released" doc:"The versions that were in quarantine."`
+	}
+}
+
+// handleModuleRelease answers POST /v1/modules/{name}/release.
+func (a *api) handleModuleRelease(ctx context.Context, in *releaseInput) (*releaseOutput, error) {
+	released, err := a.Health.ReleaseModule(ctx, in.Name, in.Version)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := new(releaseOutput)
+	out.Body.Released = released
 	return out, nil
 }

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -140,4 +141,39 @@ func TestPushOfNothing(t *testing.T) {
 	got := s.send(t, "POST", "/v1/modules/thumbs", "")
 	require.Contains(t, []int{400, 422}, got.status)
 	require.Equal(t, "application/problem+json", got.header.Get("Content-Type"))
+}
+
+func TestReleaseModule(t *testing.T) {
+	var asked string
+	s := serve(t, &fake{release: func(module string, version int) ([]int, error) {
+		if asked = fmt.Sprint(module, version); module == "none" {
+			return nil, task.ErrNotFound
+		}
+		return []int{2, 3}, nil
+	}})
+	for query, want := range map[string]string{"": "thumbs0", "?version=0": "thumbs0", "?version=3": "thumbs3"} {
+		got := s.send(t, "POST", "/v1/modules/thumbs/release"+query, "")
+		require.Equal(t, 200, got.status, "%s", got.body)
+		require.JSONEq(t, `{"released":[2,3]}`, string(got.body))
+		require.Equal(t, want, asked)
+	}
+	requireProblem(t, s.send(t, "POST", "/v1/modules/none/release", ""), 404, "not_found")
+	for _, version := range []string{"x", "-1"} {
+		requireProblem(t, s.send(t, "POST", "/v1/modules/thumbs/release?version="+version, ""), 422, "invalid")
+	}
+}
+
+// A version says where it does not run, and why.
+func TestQuarantineIsListed(t *testing.T) {
+	version := sampleVersion()
+	version.Quarantine = []modules.Quarantine{{Digest: "d", Node: "n-1", Since: version.CreatedAt, Reason: "it died"}}
+	s := serve(t, &fake{
+		list:     func() ([]modules.Version, error) { return []modules.Version{version}, nil },
+		versions: func(string) ([]modules.Version, error) { return []modules.Version{version}, nil },
+	})
+	for _, path := range []string{"/v1/modules", "/v1/modules/thumbs"} {
+		got := s.send(t, "GET", path, "")
+		require.Equal(t, 200, got.status, "%s", got.body)
+		require.Contains(t, string(got.body), `"quarantine":[{"node":"n-1","since":"2026-01-02T03:04:05Z","reason":"it died"}]`)
+	}
 }

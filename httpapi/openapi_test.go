@@ -96,6 +96,7 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 		"POST /v1/modules/{name}",
 		"GET /v1/modules",
 		"GET /v1/modules/{name}",
+		"POST /v1/modules/{name}/release",
 		"GET /v1/nodes",
 		"POST /v1/nodes/{id}/drain",
 		"POST /v1/nodes/{id}/undrain",

@@ -147,6 +147,7 @@ func failing(err error) *fake {
 		list:        func() ([]modules.Version, error) { return nil, err },
 		versions:    func(string) ([]modules.Version, error) { return nil, err },
 		drain:       func(string, bool) error { return err },
+		release:     func(string, int) ([]int, error) { return nil, err },
 		nodes:       func() ([]task.Node, error) { return nil, err },
 		ping:        func() error { return err },
 	}

@@ -18,7 +18,10 @@ type shelf struct {
 	put      func(version modules.Version, wasm []byte) (*modules.Version, error)
 	live     []modules.Version
 	versions map[string][]modules.Version
+	aside    []modules.Quarantine
 }
+
+func (s *shelf) Quarantined(context.Context) ([]modules.Quarantine, error) { return s.aside, nil }
 
 func (s *shelf) PutVersion(_ context.Context, version modules.Version, wasm []byte) (*modules.Version, error) {
 	return s.put(version, wasm)
@@ -147,4 +150,17 @@ func TestListAndVersions(t *testing.T) {
 	require.Equal(t, []modules.Version{two, one}, versions)
 	_, err = library.Versions(t.Context(), "b")
 	require.ErrorIs(t, err, task.ErrNotFound)
+}
+
+// Each version says on which nodes it is in quarantine.
+func TestVersionsInQuarantine(t *testing.T) {
+	aside := []modules.Quarantine{{Digest: "d2", Node: "n1"}, {Digest: "d2", Node: "n2"}, {Digest: "gone", Node: "n1"}}
+	library := modules.NewLibrary(&shelf{
+		versions: map[string][]modules.Version{"a": {{Module: "a", Version: 2, Digest: "d2"}, {Module: "a", Version: 1, Digest: "d1"}}},
+		aside:    aside,
+	}, nil, task.Ceilings{})
+	versions, err := library.Versions(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, aside[:2], versions[0].Quarantine)
+	require.Empty(t, versions[1].Quarantine)
 }

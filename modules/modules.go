@@ -28,6 +28,8 @@ type Version struct {
 	Live        bool              `json:"live"`
 	CreatedAt   time.Time         `json:"created_at"`
 	Definitions []task.Definition `json:"definitions"`
+	// Quarantine lists the nodes that do not run the version any more.
+	Quarantine []Quarantine `json:"quarantine,omitempty"`
 	// Note is what the push that made this has to tell its author. It is not
 	// stored.
 	Note string `json:"note,omitempty"`
@@ -47,6 +49,8 @@ type Store interface {
 	Versions(ctx context.Context, module string) ([]Version, error)
 	// Wasm returns the bytes with that digest.
 	Wasm(ctx context.Context, digest string) ([]byte, error)
+	// Quarantined lists the modules that nodes which live have set aside.
+	Quarantined(ctx context.Context) ([]Quarantine, error)
 }
 
 // Inspector looks into a module's bytes.
@@ -128,12 +132,20 @@ func (l *Library) Push(ctx context.Context, name string, wasm []byte) (*Version,
 
 // List returns the live version of each module, by name.
 func (l *Library) List(ctx context.Context) ([]Version, error) {
-	return l.store.LiveVersions(ctx)
+	versions, err := l.store.LiveVersions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.withQuarantine(ctx, versions)
 }
 
 // Versions returns a module's versions, newest first, or task.ErrNotFound.
 func (l *Library) Versions(ctx context.Context, module string) ([]Version, error) {
-	return l.store.Versions(ctx, module)
+	versions, err := l.store.Versions(ctx, module)
+	if err != nil {
+		return nil, err
+	}
+	return l.withQuarantine(ctx, versions)
 }
 
 // Digest is the name of bytes: their sha256 in hexadecimal.

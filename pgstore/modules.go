@@ -198,6 +198,19 @@ func (s *Store) Wasm(ctx context.Context, digest string) ([]byte, error) {
 	return wasm, nil
 }
 
+// StoredDigests lists the modules whose bytes are stored.
+func (s *Store) StoredDigests(ctx context.Context) ([]string, error) {
+	rows, err := s.pool.Query(ctx, s.text("SELECT digest FROM {schema}.module_blob"))
+	if err != nil {
+		return nil, failed(err, "list the digests of modules")
+	}
+	digests, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, failed(err, "list the digests of modules")
+	}
+	return digests, nil
+}
+
 const definitionText = `
 SELECT name, executor, description, module, module_version, module_digest, definition_index, options, args_schema
 FROM {schema}.definition`

@@ -190,6 +190,7 @@ func TestTasksOutliveAMigration(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	execute(t, database,
+		"DROP TABLE taskhost.quarantine",
 		"DROP TABLE taskhost.event, taskhost.event_pruned",
 		"DROP INDEX taskhost.task_ended",
 		"ALTER TABLE taskhost.idempotency_key DROP COLUMN task_gone",
@@ -229,7 +230,7 @@ func TestMigrationThatWasCutShort(t *testing.T) {
 	_, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: database})
 	require.NoError(t, err)
 	execute(t, database, "DELETE FROM taskhost.taskhost_migration",
-		"DROP TABLE taskhost.attempt, taskhost.task, taskhost.task_tag, taskhost.task_log, taskhost.idempotency_key, taskhost.definition, taskhost.module_version, taskhost.module, taskhost.module_blob, taskhost.schedule, taskhost.schedule_fire, taskhost.node, taskhost.api_token, taskhost.user_session, taskhost.audit, taskhost.kv, taskhost.secret, taskhost.seal_key, taskhost.event, taskhost.event_pruned")
+		"DROP TABLE taskhost.attempt, taskhost.task, taskhost.task_tag, taskhost.task_log, taskhost.idempotency_key, taskhost.definition, taskhost.module_version, taskhost.module, taskhost.module_blob, taskhost.schedule, taskhost.schedule_fire, taskhost.quarantine, taskhost.node, taskhost.api_token, taskhost.user_session, taskhost.audit, taskhost.kv, taskhost.secret, taskhost.seal_key, taskhost.event, taskhost.event_pruned")
 	open(t, pgstore.Config{URL: database})
 }
 

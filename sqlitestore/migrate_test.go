@@ -117,6 +117,7 @@ func oldFile(t *testing.T, path string) (ids map[string]task.ID) {
 	require.NoError(t, store.Close())
 	db := callersDB(t, path)
 	for _, statement := range []string{
+		"DROP TABLE quarantine",
 		"DROP TRIGGER event_enqueued",
 		"DROP TRIGGER event_moved",
 		"DROP TABLE event",

@@ -173,6 +173,15 @@ func (s *Store) Wasm(ctx context.Context, digest string) ([]byte, error) {
 	return wasm, nil
 }
 
+// StoredDigests lists the modules whose bytes are stored.
+func (s *Store) StoredDigests(ctx context.Context) ([]string, error) {
+	digests, err := queryAll(ctx, s.read, func(rows *sql.Rows, digest *string) error { return rows.Scan(digest) }, "SELECT digest FROM module_blob")
+	if err != nil {
+		return nil, fmt.Errorf("list the digests of modules: %w", withCause(err))
+	}
+	return digests, nil
+}
+
 // VersionDefinitions implements [riverstore.Definitions].
 func (s *Store) VersionDefinitions(ctx context.Context, module string, version int) ([]task.Definition, error) {
 	found, err := s.versions(ctx, "SELECT "+versionColumns+" FROM module m JOIN module_version v ON v.module = m.name WHERE m.name = ? AND v.version = ?", module, version)

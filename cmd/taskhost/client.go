@@ -167,6 +167,20 @@ func (c *client) versions(ctx context.Context, name string) ([]modules.Version, 
 	return out.Versions, err
 }
 
+// release has versions of a module run again, one or with 0 all, and returns which
+// were in quarantine.
+func (c *client) release(ctx context.Context, name string, version int) ([]int, error) {
+	path := "/v1/modules/" + url.PathEscape(name) + "/release"
+	if version != 0 {
+		path += "?version=" + strconv.Itoa(version)
+	}
+	var out struct {
+		Released []int `json:"released"`
+	}
+	err := c.do(ctx, http.MethodPost, path, "", nil, nil, &out)
+	return out.Released, err
+}
+
 func (c *client) nodes(ctx context.Context) ([]task.Node, error) {
 	var out struct {
 		Nodes []task.Node `json:"nodes"`

@@ -59,7 +59,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"demo", "serve", "run", "version",
-		"module push", "module list", "module show",
+		"module push", "module release", "module list", "module show",
 		"task enqueue", "task show", "task logs", "task result", "task list", "task cancel", "task retry", "task watch",
 		"history clear", "node list", "node drain", "node undrain", "bench exec", "bench queue",
 		"migrate up", "migrate status", "config show",

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) moduleCommand() *cobra.Command {
-	group := &cobra.Command{Use: "module", Short: "Push and look at modules", Args: args(cobra.NoArgs), RunE: showHelp}
+	group := &cobra.Command{Use: "module", Short: "Push, look at and release modules", Args: args(cobra.NoArgs), RunE: showHelp}
 	group.AddCommand(
 		&cobra.Command{
 			Use:   "push NAME FILE.wasm",
@@ -41,6 +41,18 @@ standard input, and its result is what it writes to standard output.`,
 			Example: "  taskhost module show thumbnail",
 			Args:    args(cobra.ExactArgs(1)),
 			RunE:    a.remote(a.moduleShow),
+		},
+		&cobra.Command{
+			Use:   "release NAME[@VERSION]",
+			Short: "Have a module run again that is in quarantine",
+			Long: `Have a module run again that is in quarantine, on all nodes.
+
+A node sets a version of a module aside when its sandbox workers have died five times
+in a row, and its tasks wait. They go on within half a minute of the release; where
+workers die of it again, it is set aside again.`,
+			Example: "  taskhost module release thumbnail@3",
+			Args:    args(cobra.ExactArgs(1)),
+			RunE:    a.remote(a.moduleRelease),
 		},
 	)
 	for _, c := range group.Commands() {
@@ -96,6 +108,40 @@ func (a *app) moduleList(cmd *cobra.Command, _ []string, c *client) error {
 		for _, v := range versions {
 			t.row(v.Module, v.Version, sizeText(v.Bytes), v.Digest[:12], timeText(v.CreatedAt), names(v))
 		}
+		quarantineRows(t, versions)
+	})
+}
+
+// quarantineRows says which versions do not run, where and why.
+func quarantineRows(t *table, versions []modules.Version) {
+	for i := range versions {
+		for _, q := range versions[i].Quarantine {
+			t.row()
+			t.row(fmt.Sprintf("%s@%d is in quarantine on node %s since %s: %s", versions[i].Module, versions[i].Version, q.Node, timeText(q.Since), q.Reason))
+		}
+	}
+}
+
+func (a *app) moduleRelease(cmd *cobra.Command, args []string, c *client) error {
+	name, number, one := strings.Cut(args[0], "@")
+	version := 0
+	if one {
+		var err error
+		if version, err = strconv.Atoi(number); err != nil || version < 1 {
+			return usagef("%q is no version: give NAME@VERSION, such as thumbnail@3, or NAME for all versions", number)
+		}
+	}
+	released, err := c.release(cmd.Context(), name, version)
+	if err != nil {
+		return err
+	}
+	return a.print(map[string][]int{"released": released}, func(t *table) {
+		for _, version := range released {
+			t.row(fmt.Sprintf("released %s@%d", name, version))
+		}
+		if len(released) == 0 {
+			t.row(fmt.Sprintf("nothing of %s is in quarantine", args[0]))
+		}
 	})
 }
 
@@ -113,6 +159,7 @@ func (a *app) moduleShow(cmd *cobra.Command, args []string, c *client) error {
 			}
 			t.row(v.Version, live, sizeText(v.Bytes), v.Digest[:12], timeText(v.CreatedAt), names(v))
 		}
+		quarantineRows(t, versions)
 		for _, v := range versions {
 			if !v.Live {
 				continue

@@ -3,6 +3,8 @@ package fuel
 import (
 	"encoding/binary"
 	"slices"
+
+	"github.com/taskhost/taskhost/host/wasmcode"
 )
 
 // added are the indexes of what is appended to a module.
@@ -15,11 +17,12 @@ type added struct {
 // body rewrites the instructions of one function. They are written once, with marks
 // where charges go, since what a charge comes to is known only further on.
 type body struct {
-	cursor
-	limits
+	wasmcode.Reader
+	wasmcode.Space
 	added
-	counter uint32 // the local that has what is left
-	scratch uint32 // an i32, behind it
+	imported uint32 // of the functions
+	counter  uint32 // the local that has what is left
+	scratch  uint32 // an i32, behind it
 
 	out     code
 	marks   []mark
@@ -61,20 +64,20 @@ const (
 
 // rewrite reads the instructions to the end of the function.
 func (b *body) rewrite() {
-	b.frames = append(b.frames[:0], frame{op: opBlock})
+	b.frames = append(b.frames[:0], frame{op: wasmcode.OpBlock})
 	b.open(markEntry)
-	for len(b.frames) > 0 && b.err == nil {
-		start := b.pos
-		in := b.next(&b.limits, b.labels[:0])
-		if in.labels != nil {
-			b.labels = in.labels
+	for len(b.frames) > 0 && b.Err == nil {
+		start := b.Pos
+		in := b.Next(&b.Space, b.labels[:0])
+		if in.Labels != nil {
+			b.labels = in.Labels
 		}
-		if b.err == nil {
-			b.instruction(&in, b.wasm[start:b.pos])
+		if b.Err == nil {
+			b.instruction(&in, b.Wasm[start:b.Pos])
 		}
 	}
-	if b.err == nil && b.pos != b.end {
-		b.fail("instructions behind the end of the function: the file is damaged")
+	if b.Err == nil && b.Pos != b.End {
+		b.Fail("instructions behind the end of the function: the file is damaged")
 	}
 }
 
@@ -96,17 +99,17 @@ func (b *body) charge(cost int) {
 	b.regions[b.now] += cost
 }
 
-func (b *body) instruction(in *instruction, text []byte) {
-	switch in.op {
-	case opNop:
+func (b *body) instruction(in *wasmcode.Instruction, text []byte) {
+	switch in.Op {
+	case wasmcode.OpNop:
 		b.out.op(text...)
-	case opBlock, opLoop, opIf:
-		b.begin(in.op, text)
-	case opElse:
+	case wasmcode.OpBlock, wasmcode.OpLoop, wasmcode.OpIf:
+		b.begin(in.Op, text)
+	case wasmcode.OpElse:
 		b.otherwise(text)
-	case opEnd:
+	case wasmcode.OpEnd:
 		b.finish(text)
-	case opBr, opBrIf, opBrTable, opReturn, opUnreachable:
+	case wasmcode.OpBr, wasmcode.OpBrIf, wasmcode.OpBrTable, wasmcode.OpReturn, wasmcode.OpUnreachable:
 		b.branch(in, text)
 	default:
 		if b.now == dead {
@@ -118,17 +121,17 @@ func (b *body) instruction(in *instruction, text []byte) {
 }
 
 func (b *body) begin(op byte, text []byte) {
-	if op == opIf {
+	if op == wasmcode.OpIf {
 		b.charge(1)
 	}
 	f := frame{op: op, entry: b.now}
 	b.out.op(text...)
 	if b.now != dead {
 		switch op {
-		case opLoop:
+		case wasmcode.OpLoop:
 			b.open(markLoop)
 			b.charge(1) // so that no turn is free
-		case opIf:
+		case wasmcode.OpIf:
 			b.open(markPlain)
 			f.arm = b.now
 		}
@@ -138,12 +141,12 @@ func (b *body) begin(op byte, text []byte) {
 
 func (b *body) otherwise(text []byte) {
 	f := &b.frames[len(b.frames)-1]
-	if f.op != opIf {
-		b.fail("an else without an if: the file is damaged")
+	if f.op != wasmcode.OpIf {
+		b.Fail("an else without an if: the file is damaged")
 		return
 	}
 	b.out.op(text...)
-	f.op = opElse
+	f.op = wasmcode.OpElse
 	if b.now = f.entry; f.entry != dead {
 		b.foldArm(f)
 		b.open(markPlain)
@@ -174,34 +177,34 @@ func (b *body) finish(text []byte) {
 	switch {
 	case f.entry == dead:
 		b.now = dead
-	case f.op == opIf, f.op == opElse:
+	case f.op == wasmcode.OpIf, f.op == wasmcode.OpElse:
 		b.foldArm(&f)
 		b.now = f.entry
-	case f.op == opLoop && b.now != dead:
+	case f.op == wasmcode.OpLoop && b.now != dead:
 		b.now = f.entry
-	case f.op == opBlock && b.now != f.entry:
+	case f.op == wasmcode.OpBlock && b.now != f.entry:
 		b.open(markPlain)
 	}
 }
 
 // branch is an instruction that goes elsewhere, or may.
-func (b *body) branch(in *instruction, text []byte) {
+func (b *body) branch(in *wasmcode.Instruction, text []byte) {
 	b.charge(1)
 	outermost := uint32(len(b.frames) - 1)
 	leaves := false
-	switch in.op {
-	case opBr, opBrIf:
-		leaves = in.index == outermost
-	case opBrTable:
-		leaves = slices.Contains(in.labels, outermost)
-	case opReturn:
+	switch in.Op {
+	case wasmcode.OpBr, wasmcode.OpBrIf:
+		leaves = in.Index == outermost
+	case wasmcode.OpBrTable:
+		leaves = slices.Contains(in.Labels, outermost)
+	case wasmcode.OpReturn:
 		leaves = true
 	}
 	if leaves {
 		b.exit()
 	}
 	b.out.op(text...)
-	if in.op != opBrIf {
+	if in.Op != wasmcode.OpBrIf {
 		b.now = dead
 	}
 }
@@ -210,23 +213,23 @@ func (b *body) branch(in *instruction, text []byte) {
 func (b *body) exit() { b.marks = append(b.marks, mark{kind: markExit, at: len(b.out)}) }
 
 // plain is an instruction that goes on to the next.
-func (b *body) plain(in *instruction, text []byte) {
+func (b *body) plain(in *wasmcode.Instruction, text []byte) {
 	switch {
-	case in.op == opCall && in.index < b.imported:
+	case in.Op == wasmcode.OpCall && in.Index < b.imported:
 		b.charge(HostCallCost)
 		b.look()
 		b.called(text)
-	case in.op == opCall, in.op == opCallIndirect:
+	case in.Op == wasmcode.OpCall, in.Op == wasmcode.OpCallIndirect:
 		b.calls = true
 		b.charge(1)
 		b.called(text)
-	case in.op == opMemoryGrow:
+	case in.Op == wasmcode.OpMemoryGrow:
 		b.charge(HostCallCost)
 		b.look()
 		b.out.op(text...)
-	case in.op == opMisc && in.misc >= miscMemoryInit:
-		b.bulk(in.misc, text)
-	case in.op == opTableSet:
+	case in.Op == wasmcode.OpMisc && in.Misc >= wasmcode.MiscMemoryInit:
+		b.bulk(in.Misc, text)
+	case in.Op == wasmcode.OpTableSet:
 		b.keepsMore = true
 		fallthrough
 	default:
@@ -237,30 +240,30 @@ func (b *body) plain(in *instruction, text []byte) {
 
 // called writes a call, with the counter noted before it and read back after it.
 func (b *body) called(call []byte) {
-	b.out.move(opLocalGet, b.counter, opGlobalSet, b.fuel)
+	b.out.move(wasmcode.OpLocalGet, b.counter, wasmcode.OpGlobalSet, b.fuel)
 	b.out.op(call...)
-	b.out.move(opGlobalGet, b.fuel, opLocalSet, b.counter)
+	b.out.move(wasmcode.OpGlobalGet, b.fuel, wasmcode.OpLocalSet, b.counter)
 }
 
 // bulk is an instruction whose work depends on its last operand.
 func (b *body) bulk(misc byte, text []byte) {
-	b.keepsMore = b.keepsMore || misc != miscMemoryInit && misc != miscMemoryCopy && misc != miscMemoryFill && misc != miscTableSize
+	b.keepsMore = b.keepsMore || misc != wasmcode.MiscMemoryInit && misc != wasmcode.MiscMemoryCopy && misc != wasmcode.MiscMemoryFill && misc != wasmcode.MiscTableSize
 	switch misc {
-	case miscMemoryFill, miscMemoryCopy:
+	case wasmcode.MiscMemoryFill, wasmcode.MiscMemoryCopy:
 		b.charge(1)
 		helper := b.fill
-		if misc == miscMemoryCopy {
+		if misc == wasmcode.MiscMemoryCopy {
 			helper = b.copy
 		}
-		b.called(binary.AppendUvarint([]byte{opCall}, uint64(helper)))
+		b.called(binary.AppendUvarint([]byte{wasmcode.OpCall}, uint64(helper)))
 		return
-	case miscMemoryInit:
+	case wasmcode.MiscMemoryInit:
 		b.charge(1)
 		b.chargeLength(bulkShift)
-	case miscTableGrow:
+	case wasmcode.MiscTableGrow:
 		b.charge(HostCallCost)
 		b.chargeLength(tableShift)
-	case miscTableInit, miscTableCopy, miscTableFill:
+	case wasmcode.MiscTableInit, wasmcode.MiscTableCopy, wasmcode.MiscTableFill:
 		b.charge(1)
 		b.chargeLength(tableShift)
 	default:
@@ -272,19 +275,19 @@ func (b *body) bulk(misc byte, text []byte) {
 // chargeLength charges for the length that is on top of the stack.
 func (b *body) chargeLength(shift int64) {
 	b.usesScratch = true
-	b.out.with(opLocalTee, b.scratch)
-	b.out.with(opLocalGet, b.counter)
-	b.out.with(opLocalGet, b.scratch)
+	b.out.with(wasmcode.OpLocalTee, b.scratch)
+	b.out.with(wasmcode.OpLocalGet, b.counter)
+	b.out.with(wasmcode.OpLocalGet, b.scratch)
 	b.out.units(shift)
-	b.out.op(opI64Sub)
-	b.out.with(opLocalSet, b.counter)
+	b.out.op(wasmcode.OpI64Sub)
+	b.out.with(wasmcode.OpLocalSet, b.counter)
 	b.look()
 }
 
 // look calls yield where nothing is left.
 func (b *body) look() {
-	b.out.with(opLocalGet, b.counter)
+	b.out.with(wasmcode.OpLocalGet, b.counter)
 	b.out.i64(0)
-	b.out.op(opI64GeS)
+	b.out.op(wasmcode.OpI64GeS)
 	b.out.yieldUnless(b.counter, b.yield)
 }

@@ -1,14 +1,18 @@
 package fuel
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/taskhost/taskhost/host/wasmcode"
+)
 
 // units makes a charge of the i32 on the stack, a length.
 func (c *code) units(shift int64) {
-	c.op(opI64ExtendU)
+	c.op(wasmcode.OpI64ExtendU)
 	c.i64(shift)
-	c.op(opI64ShrU)
+	c.op(wasmcode.OpI64ShrU)
 	c.i64(depthBits)
-	c.op(opI64Shl)
+	c.op(wasmcode.OpI64Shl)
 }
 
 // How a look is written decides what wazero's register allocator makes of the code
@@ -18,21 +22,21 @@ func (c *code) units(shift int64) {
 
 // yieldIf calls yield where the i32 on the stack says so.
 func (c *code) yieldIf(counter, yield uint32) {
-	c.op(opIf, noResult)
+	c.op(wasmcode.OpIf, wasmcode.NoResult)
 	c.yieldNow(counter, yield)
 }
 
 // yieldUnless calls yield unless the i32 on the stack says that there is no need.
 func (c *code) yieldUnless(counter, yield uint32) {
-	c.op(opIf, noResult, opElse)
+	c.op(wasmcode.OpIf, wasmcode.NoResult, wasmcode.OpElse)
 	c.yieldNow(counter, yield)
 }
 
 func (c *code) yieldNow(counter, yield uint32) {
-	c.with(opLocalGet, counter)
-	c.with(opCall, yield)
-	c.with(opLocalSet, counter)
-	c.op(opEnd)
+	c.with(wasmcode.OpLocalGet, counter)
+	c.with(wasmcode.OpCall, yield)
+	c.with(wasmcode.OpLocalSet, counter)
+	c.op(wasmcode.OpEnd)
 }
 
 // assemble writes the body out, with what goes to the marks.
@@ -77,20 +81,20 @@ func (b *body) place(out *code, m mark) {
 // chargeAndLook charges, and looks whether anything is left.
 func (b *body) chargeAndLook(out *code, units int64) {
 	if b.calls {
-		out.op(opBlock, noResult)
+		out.op(wasmcode.OpBlock, wasmcode.NoResult)
 	}
-	out.with(opLocalGet, b.counter)
+	out.with(wasmcode.OpLocalGet, b.counter)
 	out.i64(units)
-	out.op(opI64Sub)
-	out.with(opLocalTee, b.counter)
+	out.op(wasmcode.OpI64Sub)
+	out.with(wasmcode.OpLocalTee, b.counter)
 	out.i64(0)
 	if !b.calls {
-		out.op(opI64LtS)
+		out.op(wasmcode.OpI64LtS)
 		out.yieldIf(b.counter, b.yield)
 		return
 	}
-	out.op(opI64GeS)
-	out.with(opBrIf, 0)
+	out.op(wasmcode.OpI64GeS)
+	out.with(wasmcode.OpBrIf, 0)
 	out.yieldNow(b.counter, b.yield)
 }
 
@@ -100,28 +104,28 @@ func (b *body) enter(out *code, cost int) {
 	if b.calls {
 		units++
 	}
-	out.with(opGlobalGet, b.fuel)
+	out.with(wasmcode.OpGlobalGet, b.fuel)
 	out.i64(units)
-	out.op(opI64Sub)
-	out.with(opLocalTee, b.counter)
+	out.op(wasmcode.OpI64Sub)
+	out.with(wasmcode.OpLocalTee, b.counter)
 	if b.calls {
 		out.i64(-1<<63 | tooDeep)
-		out.op(opI64And, opI64Eqz)
+		out.op(wasmcode.OpI64And, wasmcode.OpI64Eqz)
 		out.yieldUnless(b.counter, b.yield)
 		return
 	}
 	out.i64(0)
-	out.op(opI64LtS)
+	out.op(wasmcode.OpI64LtS)
 	out.yieldIf(b.counter, b.yield)
 }
 
 // leave notes the counter, with the depth given back. It leaves the local as it is,
 // so that it can stand before a branch that is not taken.
 func (b *body) leave(out *code) {
-	out.with(opLocalGet, b.counter)
+	out.with(wasmcode.OpLocalGet, b.counter)
 	if b.calls {
 		out.i64(1)
-		out.op(opI64Add)
+		out.op(wasmcode.OpI64Add)
 	}
-	out.with(opGlobalSet, b.fuel)
+	out.with(wasmcode.OpGlobalSet, b.fuel)
 }

@@ -192,7 +192,7 @@ func TestRefusals(t *testing.T) {
 		"instructions behind the end":                        {0x0b},
 		"the body is cut short":                              {0x02, 0x40},
 		"a table of 100 labels is cut short":                 {0x41, 0, 0x0e, 100, 0},
-		"would be more than 4 times as large: build it with": bytes.Repeat([]byte{0x03, 0x40, 0x0b}, 1_000_000),
+		"would be more than 4 times as large: build it with": bytes.Repeat([]byte{0x10, 0}, 1_000_000),
 	} {
 		_, err := rewrite(three(1, body...))
 		require.ErrorContains(t, err, says)

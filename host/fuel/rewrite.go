@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/taskhost/taskhost/host/wasmcode"
 	"github.com/taskhost/taskhost/host/wasmfile"
 )
 
@@ -72,8 +73,8 @@ func (r *Rewriter) Edit(id byte, content []byte) ([]byte, error) {
 			return []byte{1, 1, 0, 0}, nil
 		}
 	case wasmfile.SectionGlobal:
-		number := []byte{0x7e, 1, opI64Const, 0, opEnd}
-		return wasmfile.AppendEntries(content, number, number, []byte{0x7f, 1, opI32Const, 0, opEnd}), nil
+		number := []byte{0x7e, 1, wasmcode.OpI64Const, 0, wasmcode.OpEnd}
+		return wasmfile.AppendEntries(content, number, number, []byte{0x7f, 1, wasmcode.OpI32Const, 0, wasmcode.OpEnd}), nil
 	case wasmfile.SectionExport:
 		return wasmfile.AppendEntries(content, r.exports()...), nil
 	case wasmfile.SectionStart:
@@ -103,26 +104,26 @@ func (r *Rewriter) exports() [][]byte {
 func (r *Rewriter) startBody() []byte {
 	c := code{0}
 	if r.file.HasStart {
-		c.with(opCall, r.file.Start)
+		c.with(wasmcode.OpCall, r.file.Start)
 	}
-	c.op(opEnd)
+	c.op(wasmcode.OpEnd)
 	return c
 }
 
 // code rewrites the bodies, and appends those of our own.
 func (r *Rewriter) code(content []byte) ([]byte, error) {
 	most := maxGrowth*len(content) + spareGrowth
-	c := cursor{wasm: content, end: len(content)}
+	c := wasmcode.Reader{Wasm: content, End: len(content)}
 	n := r.funcs - r.imported
 	if len(content) > 0 {
-		c.u32() // the number of bodies, which wasmfile has held against the functions
+		c.U32() // the number of bodies, which wasmfile has held against the functions
 	}
 	out := binary.AppendUvarint(make([]byte, 0, 2*len(content)), uint64(n+4))
 	b := &body{added: r.added}
 	for i := range n {
-		size := int(c.u32())
-		text, err := r.body(b, r.imported+i, content[c.pos:c.pos+size])
-		c.pos += size
+		size := int(c.U32())
+		text, err := r.body(b, r.imported+i, content[c.Pos:c.Pos+size])
+		c.Pos += size
 		if err == nil && len(out)+len(text) > most {
 			err = fmt.Errorf("the code with what counts its work would be more than %d times as large: build it with optimization", maxGrowth)
 		}
@@ -141,28 +142,30 @@ func (r *Rewriter) code(content []byte) ([]byte, error) {
 // body rewrites one, in room that is used again for the next.
 func (r *Rewriter) body(b *body, index int, text []byte) ([]byte, error) {
 	signature, _ := r.file.Func(uint32(index))
-	c := cursor{wasm: text, end: len(text)}
-	groups := int(c.u32())
-	start, locals := c.pos, len(signature.Params)
+	c := wasmcode.Reader{Wasm: text, End: len(text)}
+	groups := int(c.U32())
+	start, locals := c.Pos, len(signature.Params)
 	for range groups {
-		locals += int(c.u32())
-		c.byte()
-		if c.err != nil {
+		locals += int(c.U32())
+		c.Byte()
+		if c.Err != nil {
 			break
 		}
 	}
-	declared := text[start:c.pos]
-	b.cursor = c
-	b.limits = limits{
-		types: len(r.file.Types), funcs: r.funcs, globals: len(r.file.Globals), locals: locals,
-		imported: uint32(r.imported), memory: len(r.file.Memories) > 0,
+	declared := text[start:c.Pos]
+	c.KeepLabels = true
+	b.Reader = c
+	b.Space = wasmcode.Space{
+		Types: len(r.file.Types), Funcs: r.funcs, Globals: len(r.file.Globals), Locals: locals,
+		Memory: len(r.file.Memories) > 0,
 	}
+	b.imported = uint32(r.imported)
 	b.counter, b.scratch = uint32(locals), uint32(locals+1)
 	b.out, b.marks, b.regions, b.frames = b.out[:0], b.marks[:0], b.regions[:0], b.frames[:0]
 	b.calls, b.usesScratch = false, false
 	b.rewrite()
-	if b.err != nil {
-		return nil, b.err
+	if b.Err != nil {
+		return nil, b.Err
 	}
 	return b.assemble(groups, declared), nil
 }

@@ -26,6 +26,7 @@ func (p *Pool) Execute(ctx context.Context, attempt host.Attempt, calls host.Cal
 	if err := p.quarantined(attempt.Digest); err != nil {
 		return host.Outcome{Failure: &host.Failure{Kind: host.KindHost, Message: err.Error()}, SetAside: true}
 	}
+	defer p.begin(attempt.Digest)()
 	attempt.Limits = attempt.Limits.WithDefaults()
 	w, err := p.take(ctx, attempt.Digest)
 	if err != nil {
@@ -55,7 +56,7 @@ func (p *Pool) failure(ctx context.Context, digest string, err error) host.Outco
 	var death *deathError
 	died := errors.As(err, &death)
 	if died {
-		p.died(digest, ctx.Err() == nil)
+		p.died(digest, death.Error(), ctx.Err() == nil)
 	}
 	switch {
 	case ctx.Err() != nil:

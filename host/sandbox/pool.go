@@ -97,12 +97,15 @@ type Stats struct {
 
 // module is what the pool knows of a module.
 type module struct {
-	digest  string
-	idle    []*process // the last one was used last
-	used    uint64
-	deaths  int // in a row
-	ready   bool
-	working chan struct{} // closed when a compilation ends; nil where there is none
+	digest   string
+	idle     []*process // the last one was used last
+	used     uint64
+	usedAt   time.Time
+	attempts int    // that run
+	deaths   int    // in a row
+	death    string // the last one
+	ready    bool
+	working  chan struct{} // closed when a compilation ends; nil where there is none
 }
 
 // walled are all walls that can stand.
@@ -132,6 +135,9 @@ func newPool(ctx context.Context, config Config, isolations []isolation) (_ *Poo
 	p.dir = filepath.Join(p.dir, "workers")
 	if err := os.MkdirAll(p.dir, 0o711); err != nil {
 		return nil, fmt.Errorf("make the directory for compiled modules: %w", err)
+	}
+	if err := p.removeProbes(); err != nil {
+		return nil, fmt.Errorf("remove what was left in the directory for compiled modules: %w", err)
 	}
 	go p.spawner()
 	if err := p.probe(ctx, isolations); err != nil {
@@ -169,7 +175,7 @@ var errClosed = errors.New("the pool of sandbox workers is closed")
 
 // probe finds the best isolation that works here.
 func (p *Pool) probe(ctx context.Context, isolations []isolation) (err error) {
-	empty, err := os.MkdirTemp(p.dir, "probe")
+	empty, err := os.MkdirTemp(p.dir, probeName)
 	if err != nil {
 		return fmt.Errorf("make a directory for a sandbox worker: %w", err)
 	}

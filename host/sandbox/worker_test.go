@@ -206,7 +206,11 @@ func TestQuarantine(t *testing.T) {
 		out := p.Execute(t.Context(), deadly, &nowhere{})
 		require.Equal(t, host.KindCrashed, out.Failure.Kind)
 	}
-	require.Equal(t, []string{deadly.Digest}, p.Quarantined())
+	aside := p.Quarantined()
+	require.Len(t, aside, 1)
+	require.Equal(t, deadly.Digest, aside[0].Digest)
+	require.Contains(t, aside[0].Reason(), "died 5 times in a row, lastly: ")
+	require.NotEmpty(t, aside[0].Death)
 	out := p.Execute(t.Context(), deadly, &nowhere{})
 	require.True(t, out.SetAside)
 	require.Contains(t, out.Failure.Message, "in quarantine")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/taskhost/taskhost/host"
 )
@@ -18,7 +19,7 @@ func (p *Pool) module(digest string) *module {
 		p.modules[digest] = m
 	}
 	p.clock++
-	m.used = p.clock
+	m.used, m.usedAt = p.clock, time.Now()
 	return m
 }
 
@@ -69,6 +70,7 @@ func (p *Pool) startFor(ctx context.Context, digest string) (_ *process, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
+	host.MarkUsed(dir.Name())
 	w, err := p.start(ctx, roleRun, dir)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,9 @@ package wasmfile_test
 
 import (
 	"bytes"
+	"maps"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -121,6 +123,30 @@ func amplifiers() map[string][]byte {
 	}
 }
 
+// shapes are valid functions that the runtime's compiler was found to take from
+// seconds to hours for.
+func shapes() map[string][]byte {
+	end := []byte{0x0b}
+	locals := func(n int) []byte { return join([]byte{1}, leb(n), []byte{0x7f}) }
+	assign := []byte{0x20, 0, 0x41, 1, 0x6a, 0x21, 0}
+	ifs := bytes.Repeat(join([]byte{0x20, 0, 0x04, 0x40}, assign, end), 10_000)
+	loops := bytes.Repeat(join([]byte{0x03, 0x40}, assign, []byte{0x20, 0, 0x0d, 0}, end), 5_000)
+	return map[string][]byte{
+		"blocks within each other":      oneFunction([]byte{0}, nested(100_000, 0x02), end),
+		"loops within each other":       oneFunction([]byte{0}, nested(100_000, 0x03), end),
+		"ifs within each other":         oneFunction([]byte{0}, bytes.Repeat([]byte{0x41, 0, 0x04, 0x40}, 100_000), bytes.Repeat(end, 100_000), end),
+		"loops with back edges":         oneFunction([]byte{0}, bytes.Repeat([]byte{0x03, 0x40}, 10_000), bytes.Repeat([]byte{0x41, 0, 0x0d, 0, 0x0b}, 10_000), end),
+		"ifs with 1,000 locals":         oneFunction(locals(1_000), ifs, end),
+		"ifs with 5,000 locals":         oneFunction(locals(5_000), ifs, end),
+		"loops with 1,000 locals":       oneFunction(locals(1_000), loops, end),
+		"branches to one place":         oneFunction([]byte{0}, bytes.Repeat([]byte{0x41, 0, 0x0d, 0}, 50_000), end),
+		"a br_table of 100,000 targets": oneFunction([]byte{0}, []byte{0x41, 0}, brTable(100_000), end),
+		"a br_table of 1 M targets":     oneFunction([]byte{0}, []byte{0x41, 0}, brTable(1_000_000), end),
+		"1,000 of 1,000 targets":        oneFunction([]byte{0}, bytes.Repeat(join([]byte{0x02, 0x40, 0x41, 0}, brTable(1_000), end), 1_000), end),
+		"tables of many functions":      bodies(join([]byte{0}, brTable(50_000), end), slices.Repeat([][]byte{join([]byte{0}, brTable(50_000), end)}, 50)),
+	}
+}
+
 func exportNames(n int) (entries []byte) {
 	for i := range n {
 		entries = append(entries, join(str(strconv.Itoa(i)), []byte{0, 0})...)
@@ -129,7 +155,9 @@ func exportNames(n int) (entries []byte) {
 }
 
 func TestAmplifiersAreRefused(t *testing.T) {
-	for name, wasm := range amplifiers() {
+	all := amplifiers()
+	maps.Copy(all, shapes())
+	for name, wasm := range all {
 		t.Run(name, func(t *testing.T) {
 			var err error
 			require.Less(t, allocated(func() { _, err = wasmfile.Read(wasm) }), uint64(4<<20))

@@ -84,6 +84,13 @@ func smallModules() map[string][]byte {
 	return map[string][]byte{
 		"everything": everything(),
 		"functions":  module(types, funcs, section(secExport, vec(join(str("run"), []byte{0, 1}))), code),
+		"code": module(section(secType, vec(noType)), section(secFunction, many(2, 0)), memory, section(secCode, vec(
+			sized([]byte{1, 2, 0x7f}, []byte{
+				0x02, 0x40, 0x03, 0x40, 0x20, 0, 0x04, 0x40, 0x0c, 1, 0x05, 0x20, 1, 0x0d, 2, 0x0b, 0x0b, 0x0b, // blocks, and ways out of them
+				0x02, 0x40, 0x02, 0x40, 0x20, 0, 0x0e, 2, 0, 1, 2, 0x0b, 0x0b, // br_table
+				0x41, 0, 0x41, 7, 0x36, 2, 0, 0x41, 0, 0x41, 0, 0x41, 1, 0xfc, 0x0b, 0, 0x10, 1, 0x0b,
+			}),
+			sized([]byte{0}, nested(3, 0x03), []byte{0x0b})))),
 		"data": module(memory,
 			section(secExport, vec(join(str("memory"), []byte{2, 0}))),
 			section(secData, vec(join([]byte{0}, i32Zero, str("hello")), join([]byte{1}, str("later"))))),

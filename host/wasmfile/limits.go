@@ -45,6 +45,30 @@ const (
 	// function type has, where one has more than one: two bytes can call, and
 	// for each value that comes back the runtime's compiler keeps some 270.
 	maxBodyResults = 2 << 20
+	// The next bound shapes of functions that wazero's compiler takes long for, some
+	// time that grows with their square or product. Of a 5.8 MB Go guest, SQLite and
+	// QuickJS the largest function has 549 blocks within each other, 2,000 blocks and
+	// branches, 1,145 targets and a product with locals of 123,000. Seconds are those
+	// of one core for the worst function found just below each limit.
+	//
+	// maxNesting bounds the blocks that are open at once (0.4 s), and
+	// maxLoopNesting the loops among them (0.06 s, where 5,000 take 6.5 s).
+	maxNesting     = 5_000
+	maxLoopNesting = 500
+	// maxBranches bounds the blocks, br and br_if of a function (1.7 s).
+	maxBranches = 10_000
+	// maxTargets bounds the targets of all br_table of a function (0.6 s).
+	maxTargets = 50_000
+	// maxWaysLocals bounds blocks, branches and targets times parameters and locals:
+	// where ways meet, each local may have come by each of them (2.8 s and 360 MB).
+	maxWaysLocals = 500_000
+	// maxAllNestings, maxAllTargets and maxAllWaysLocals bound the same for all
+	// functions: the first the sum of how deep each block begins (8 to 20 s), the
+	// others sums of those of each function (20 s; more than a minute). That Go guest
+	// has 4.3 million, 118,000 and 2.2 million.
+	maxAllNestings   = 100_000_000
+	maxAllTargets    = 2_000_000
+	maxAllWaysLocals = 30_000_000
 	// maxCustoms bounds custom sections.
 	maxCustoms = 1_000
 	// maxName bounds the bytes of the name of an import, an export, a custom

@@ -2,6 +2,7 @@ package wasmfile_test
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,6 +66,40 @@ func TestLimits(t *testing.T) {
 			return module(section(secType, vec(noType)), section(secFunction, many(41, 0)),
 				section(secCode, leb(41), bytes.Repeat(body(49_000), 40), body(n-40*49_000)))
 		}},
+		"blocks within each other": {5_000, func(n int) []byte { return oneFunction([]byte{0}, nested(n, 0x02), []byte{0x0b}) }},
+		"loops within each other":  {500, func(n int) []byte { return oneFunction([]byte{0}, nested(n, 0x03), []byte{0x0b}) }},
+		"loops with blocks between and after each other": {500, func(n int) []byte {
+			return oneFunction([]byte{0}, nested(500, 0x03), bytes.Repeat(nested(2, 0x02), 9), []byte{0x02, 0x40}, nested(n, 0x03), []byte{0x0b, 0x0b})
+		}},
+		"blocks and branches": {10_000, func(n int) []byte {
+			return oneFunction([]byte{0}, bytes.Repeat(nested(1, 0x02), 4_000), bytes.Repeat([]byte{0x0c, 0}, n-4_000), []byte{0x0b})
+		}},
+		"targets of br_table": {50_000, func(n int) []byte {
+			return oneFunction([]byte{0}, brTable(5), brTable(n-5), []byte{0x0b})
+		}},
+		"branches times locals": {500, func(n int) []byte {
+			return oneFunction([]byte{1}, leb(1_000), []byte{0x7f}, bytes.Repeat([]byte{0x0c, 0}, n), []byte{0x0b})
+		}},
+		"blocks, branches and targets times parameters and locals": {500, func(n int) []byte {
+			return module(section(secType, vec(join([]byte{0x60}, many(900, 0x7f), []byte{0}))), section(secFunction, vec([]byte{0})),
+				section(secCode, vec(sized([]byte{1, 100, 0x7f}, bytes.Repeat([]byte{0x0c, 0}, 80), nested(20, 0x04), brTable(n-100), []byte{0x0b}))))
+		}},
+		"nesting in all functions": {4_990, func(n int) []byte { // the others leave n*(n+1)/2
+			return bodies(join([]byte{0}, nested(n, 0x02), []byte{0x0b}),
+				slices.Repeat([][]byte{join([]byte{0}, nested(5_000, 0x02), []byte{0x0b})}, 7),
+				[][]byte{join([]byte{0}, nested(220, 0x02), bytes.Repeat(nested(1, 0x02), 5_645), []byte{0x0b})})
+		}},
+		"targets in all functions": {50_000, func(n int) []byte {
+			return bodies(join([]byte{0}, brTable(n-5), []byte{0x0b}),
+				slices.Repeat([][]byte{join([]byte{0}, brTable(50_000), []byte{0x0b})}, 39),
+				[][]byte{join([]byte{0}, brTable(5), []byte{0x0b})})
+		}},
+		"branches times locals in all functions": {490, func(n int) []byte {
+			body := func(n int) []byte {
+				return join([]byte{1}, leb(1_000), []byte{0x7f}, bytes.Repeat([]byte{0x0c, 0}, n), []byte{0x0b})
+			}
+			return bodies(body(n), slices.Repeat([][]byte{body(500)}, 59), [][]byte{body(10)})
+		}},
 		"functions with a long module name": {16_384, func(n int) []byte {
 			return module(join3(functions(n)), custom("name", []byte{0}, sized(str(strings.Repeat("m", 4_096)))))
 		}},
@@ -90,6 +125,23 @@ func TestLimits(t *testing.T) {
 			require.Equal(t, wasmfile.RuleLimit, requireReadable(t, wasm, err).Rule, err)
 		})
 	}
+}
+
+// nested is blocks of a kind within each other.
+func nested(n int, kind byte) []byte {
+	return join(bytes.Repeat([]byte{kind, 0x40}, n), bytes.Repeat([]byte{0x0b}, n))
+}
+
+// brTable is one that has n targets.
+func brTable(n int) []byte { return join([]byte{0x0e}, many(n-1, 0), []byte{0}) }
+
+// bodies is a module of functions.
+func bodies(first []byte, more ...[][]byte) []byte {
+	all := [][]byte{sized(first)}
+	for _, body := range slices.Concat(more...) {
+		all = append(all, sized(body))
+	}
+	return module(section(secType, vec(noType)), section(secFunction, many(len(all), 0)), section(secCode, vec(all...)))
 }
 
 func join3(a, b, c []byte) []byte { return join(a, b, c) }

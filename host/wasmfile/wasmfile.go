@@ -10,8 +10,9 @@
 // limit where a few bytes make the runtime keep a lot, or work long.
 //
 // Read decodes what a host asks of a module (types, imports, exports,
-// memories, tables) and what a runtime allocates on, and passes over the rest:
-// it does not decode instructions, and does not say that a module is valid.
+// memories, tables), what a runtime allocates on, and the shapes of functions that
+// its compiler takes long for. It passes over the rest, and does not say that a
+// module is valid: it reads instructions and does not check their types.
 // What it accepts still has to be compiled by the runtime, and what it refuses
 // the runtime must not see. It accepts the first version of the format with
 // the additions of WebAssembly 2.0 and nothing later.
@@ -109,6 +110,10 @@ type decoder struct {
 	maxResults    int    // of any type
 	bodies        int    // in the code section
 	locals        uint64 // of all bodies
+	shape         shape  // of the body that is being read
+	nestings      int    // sum over the blocks of all bodies of how deep they are
+	targets       int    // of br_table instructions in all bodies
+	waysLocals    uint64 // sum of these products over all bodies
 	elements      int    // of all segments
 	dataCount     uint32 // as stated ahead of the code
 	names         int    // entries of the name section

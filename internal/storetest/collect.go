@@ -75,6 +75,10 @@ func holdCollect(w *world) {
 	_, err = store.Wasm(w.Context(), w.task(store, needs2).Module.Digest)
 	require.NoError(w, err)
 	require.EqualValues(w, 6, w.number("SELECT count(*) FROM module_blob"))
+	digests, err := store.StoredDigests(w.Context())
+	require.NoError(w, err)
+	require.Len(w, digests, 6)
+	require.Contains(w, digests, modules.Digest(shared))
 
 	w.start(store, only(task.Wasm, 1), handler(done))
 	w.succeeds(store, needs2)

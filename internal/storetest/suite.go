@@ -25,6 +25,7 @@ type Store interface {
 	Sealer
 	Keeper
 	Announcer
+	Quarantiner
 	modules.Store
 	Ping(ctx context.Context) error
 	Close() error
@@ -94,7 +95,15 @@ type Bulk interface {
 type Keeper interface {
 	ClearHistory(ctx context.Context, filter task.HistoryFilter, dry bool) (*task.HistoryCount, error)
 	CollectModules(ctx context.Context, keep int, grace time.Duration) ([]task.ModuleRef, error)
+	StoredDigests(ctx context.Context) ([]string, error)
 	PruneKeys(ctx context.Context, limit int) (int, error)
+}
+
+// Quarantiner knows what nodes have set aside.
+type Quarantiner interface {
+	SetAside(ctx context.Context, node, digest, reason string) error
+	StillAside(ctx context.Context, node string) ([]string, error)
+	Release(ctx context.Context, digests []string) error
 }
 
 // Credentials are kept and checked.
@@ -192,6 +201,7 @@ func Run(t *testing.T, b Backend) {
 		{"retention", retentionProperties, false},
 		{"events", eventProperties, true},
 		{"collect", collectProperties, false},
+		{"quarantine", quarantineProperties, false},
 		{"clock", clockProperties, false},
 		{"faults", faultProperties, false},
 	}
