@@ -163,15 +163,31 @@ type limitError struct {
 	hint  string
 }
 
-func (e *limitError) Error() string {
-	return fmt.Sprintf("limit %s: the guest went over %s: %s%s", e.limit, e.max, e.hint, more[e.limit])
+func (e *limitError) Error() string { return e.text(false) }
+
+// text is the error for the author of a guest or of a command.
+func (e *limitError) text(command bool) string {
+	out := fmt.Sprintf("limit %s: the guest went over %s: %s", e.limit, e.max, e.hint)
+	if option, ok := options[e.limit]; ok {
+		out += orMore(option, command)
+	}
+	return out
 }
 
-// more says for some limits how a definition gets more of them.
-var more = map[string]string{
-	"fuel":   ", or give the definition more (fuel)",
-	"depth":  fmt.Sprintf(", or give the definition more (depth, at most %d)", maxDepth),
-	"result": fmt.Sprintf(", or give the definition more (result_bytes, at most %s)", bytesText(maxOutput)),
+// options are those of a definition that raise a limit.
+var options = map[string]string{
+	"fuel":   "fuel",
+	"depth":  fmt.Sprintf("depth, at most %d", maxDepth),
+	"result": "result_bytes, at most " + bytesText(maxOutput),
+}
+
+// orMore says how a definition gets more. That of a command has the defaults, and
+// nobody to ask for anything else.
+func orMore(option string, command bool) string {
+	if command {
+		return ", or build it as a guest, whose definition can ask for more (" + option + ")"
+	}
+	return ", or give the definition more (" + option + ")"
 }
 
 // What a definition may ask for at the most.

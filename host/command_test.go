@@ -166,7 +166,7 @@ func TestCommandLimitResult(t *testing.T) {
 	m := newCommand()
 	flood := join([]byte{0x03, 0x40}, m.show(0, 64<<10), []byte{0x0c, 0, 0x0b}) // loop, br 0, end
 	failure := fail(t, host.KindLimit, m.program(flood).attempt(t))
-	require.Equal(t, "limit result: the guest went over 1 MiB: return a reference to large data instead of the data, or give the definition more (result_bytes, at most 16 MiB)", failure.Message)
+	require.Equal(t, "limit result: the guest went over 1 MiB: return a reference to large data instead of the data, or build it as a guest, whose definition can ask for more (result_bytes, at most 16 MiB)", failure.Message)
 	require.False(t, failure.Permanent)
 
 	attempt := m.program(m.copies(64<<10), m.print(1, "!")).attempt(t)
@@ -188,7 +188,18 @@ func TestCommandLimitLogs(t *testing.T) {
 	out, log := succeed(t, m.program(loop, m.print(1, "done")).attempt(t))
 	require.Equal(t, "done", string(out.Output))
 	require.Less(t, len(log.lines), 7000)
-	require.Contains(t, log.lines[len(log.lines)-1].Message, "truncated: limit logs: ")
+	last := log.lines[len(log.lines)-1].Message
+	require.Contains(t, last, "truncated: limit logs: ")
+	require.Contains(t, last, ": log less, or build it as a guest, whose definition can ask for more (log_bytes)")
+}
+
+// A command cannot be given more, and says what it can be turned into.
+func TestCommandLimitsOfWork(t *testing.T) {
+	m := newCommand()
+	attempt := m.program([]byte{0x03, 0x40, 0x0c, 0, 0x0b}).attempt(t) // loop, br 0, end
+	attempt.Limits.Fuel = 1_000_000
+	failure := fail(t, host.KindLimit, attempt)
+	require.Equal(t, "limit fuel: the guest went over 1000000 units of work: have it do less, or split the task, or build it as a guest, whose definition can ask for more (fuel)", failure.Message)
 }
 
 func TestCommandLimitMemory(t *testing.T) {

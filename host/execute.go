@@ -311,7 +311,7 @@ func (x *execution) log(ctx context.Context, level int, message string, fields [
 	if x.logged > limits.LogTotal {
 		x.logFull = true
 		level, fields = abi.LevelWarn, nil
-		message = fmt.Sprintf("truncated: limit logs: the attempt logged more than %s, the rest is dropped", bytesText(int64(limits.LogTotal)))
+		message = fmt.Sprintf("truncated: limit logs: the attempt logged more than %s, the rest is dropped: log less%s", bytesText(int64(limits.LogTotal)), orMore("log_bytes", x.command))
 	}
 	x.calls.Log(ctx, LogLine{Level: level, Message: message, Fields: fields})
 }

@@ -31,9 +31,9 @@ func (x *execution) explain(ctx context.Context, err error) *Failure {
 	case x.stopped != nil && !errors.As(x.stopped, &limit):
 		return &Failure{Kind: KindTrap, Message: x.stopped.Error(), Trace: trace}
 	case errors.As(x.stopped, &limit), errors.As(err, &limit):
-		return &Failure{Kind: KindLimit, Message: limit.Error(), Trace: trace}
+		return &Failure{Kind: KindLimit, Message: limit.text(x.command), Trace: trace}
 	case x.meterLimit() != nil:
-		return &Failure{Kind: KindLimit, Message: x.meterLimit().Error(), Trace: trace}
+		return &Failure{Kind: KindLimit, Message: x.meterLimit().text(x.command), Trace: trace}
 	case errors.As(err, &host):
 		return &Failure{Kind: KindHost, Message: host.Error()}
 	case exited && !x.refused:

@@ -142,7 +142,7 @@ func TestLimitLogs(t *testing.T) {
 	}
 	require.Equal(t, host.LogLine{
 		Level:   abi.LevelWarn,
-		Message: "truncated: limit logs: the attempt logged more than 16400 bytes, the rest is dropped",
+		Message: "truncated: limit logs: the attempt logged more than 16400 bytes, the rest is dropped: log less, or give the definition more (log_bytes)",
 	}, log.lines[100])
 
 	attempt = goAttempt(t, "chats", "100")
