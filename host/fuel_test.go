@@ -193,7 +193,7 @@ func TestForgedLimits(t *testing.T) {
 		"a local":    join([]byte{0x20, 1}, drop, done),
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireRefused(t, sharedEngine(), newModule(code).bytes(), "it cannot be made to count its work: function ", "the file is damaged")
+			requireRefused(t, sharedEngine(), newModule(code).bytes(), "code section at byte ", "function ", "the file is damaged")
 		})
 	}
 	m = newModule(done)

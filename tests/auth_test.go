@@ -29,6 +29,9 @@ func TestEveryRouteNeedsACredential(t *testing.T) {
 	for path, methods := range document.Paths {
 		path = strings.NewReplacer("{id}", "01890a5d-ac96-774b-bcce-b302099a8057", "{name}", "flaky").Replace(path)
 		require.NotContains(t, path, "{")
+		if path == "/v1/events" {
+			path += "?after=nowhere" // the answer would not end
+		}
 		for method := range methods {
 			routes = append(routes, [2]string{strings.ToUpper(method), path})
 			operations++
