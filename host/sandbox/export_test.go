@@ -41,6 +41,18 @@ func (p *Pool) IdleWorkers(digest string) (pids []int) {
 	return pids
 }
 
+// IdleEnded reports whether the pool knows that the first idle worker of a module is gone.
+func (p *Pool) IdleEnded(digest string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.module(digest).idle[0].ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // LockDown is what a worker does once its module is loaded.
 func LockDown() bool {
 	confine(roleRun)

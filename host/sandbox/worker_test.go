@@ -159,7 +159,7 @@ func TestKilledWhileIdle(t *testing.T) {
 	requireEcho(t, p, attempt)
 	killed := p.IdleWorkers(attempt.Digest)[0]
 	require.NoError(t, syscall.Kill(killed, syscall.SIGKILL))
-	require.Eventually(t, func() bool { return len(children(t, os.Getpid())) == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return p.IdleEnded(attempt.Digest) }, patience, time.Millisecond)
 	requireEcho(t, p, attempt)
 	require.Zero(t, p.Stats().Died)
 }
