@@ -102,10 +102,7 @@ func (a *api) streamEvents(w http.ResponseWriter, r *http.Request) *Problem {
 	if err != nil {
 		return a.problem(ctx, err)
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would gather what is to be seen at once
-	w.WriteHeader(http.StatusOK)
-	f := &eventFollower{follower{api: a, w: w, control: http.NewResponseController(w)}, filter}
+	f := &eventFollower{stream: openStream(w), api: a, filter: filter}
 	f.run(ctx, events, next)
 	return nil
 }
@@ -124,18 +121,20 @@ func eventFilter(r *http.Request) (*task.Filter, error) {
 
 // eventFollower sends events to one client.
 type eventFollower struct {
-	follower
+	*stream
 
+	api    *api
 	filter *task.Filter
 }
 
-// run sends events, and those that come.
+// run sends events, and those that come. Where there are none it begins with the place,
+// so that a client which is cut off at once can go on from there.
 func (f *eventFollower) run(ctx context.Context, events []task.Event, next task.EventCursor) {
 	for failing := false; ctx.Err() == nil; {
 		if f.send(events) != nil {
 			return // the client has gone
 		}
-		if time.Since(f.sent) >= followKeepAlive && f.place(next) != nil {
+		if time.Since(f.sent) >= streamKeepAlive && f.place(next) != nil {
 			return
 		}
 		more, after, err := f.wait(ctx, next)
@@ -167,7 +166,7 @@ func (f *eventFollower) place(next task.EventCursor) error {
 
 // wait waits for events, until it is time to say that there are none.
 func (f *eventFollower) wait(ctx context.Context, after task.EventCursor) ([]task.Event, task.EventCursor, error) {
-	ctx, cancel := context.WithDeadline(ctx, f.sent.Add(followKeepAlive))
+	ctx, cancel := context.WithDeadline(ctx, f.sent.Add(streamKeepAlive))
 	defer cancel()
 	return f.api.Events.NextEvents(ctx, after, eventsPage)
 }

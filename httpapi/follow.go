@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,11 +19,6 @@ const (
 	// followLeast and followMost are how often new lines are looked for: less often
 	// while there are none.
 	followLeast, followMost = 50 * time.Millisecond, 500 * time.Millisecond
-	// followKeepAlive is how long nothing may be sent: proxies give up on what is
-	// silent.
-	followKeepAlive = 15 * time.Second
-	// followWrite bounds one write to a client that does not read.
-	followWrite = 30 * time.Second
 	// followPage bounds the lines that are read at once.
 	followPage = 1000
 )
@@ -77,15 +71,12 @@ func (a *api) streamLogs(w http.ResponseWriter, r *http.Request) *Problem {
 		return a.problem(ctx, err)
 	}
 	defer leave()
-	f := &follower{api: a, id: id, after: after, w: w, control: http.NewResponseController(w)}
 	// The first look is before the answer begins: it may be that there is no such task.
 	entries, err := a.Tasks.Logs(ctx, id, after, followPage)
 	if err != nil {
 		return a.problem(ctx, err)
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would gather what is to be seen at once
-	w.WriteHeader(http.StatusOK)
+	f := &logFollower{stream: openStream(w), api: a, id: id, after: after}
 	f.run(ctx, entries)
 	return nil
 }
@@ -107,17 +98,16 @@ func followFrom(r *http.Request) (int64, error) {
 	return after, nil
 }
 
-// follower sends the lines of one task to one client.
-type follower struct {
-	api     *api
-	id      task.ID
-	after   int64
-	w       io.Writer
-	control *http.ResponseController
-	sent    time.Time
+// logFollower sends the lines of one task to one client.
+type logFollower struct {
+	*stream
+
+	api   *api
+	id    task.ID
+	after int64
 }
 
-func (f *follower) run(ctx context.Context, entries []task.LogEntry) {
+func (f *logFollower) run(ctx context.Context, entries []task.LogEntry) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	defer func() {
@@ -128,7 +118,6 @@ func (f *follower) run(ctx context.Context, entries []task.LogEntry) {
 		defer close(ended)
 		_ = f.api.Tasks.Await(ctx, f.id) // whatever ends it, the next look tells
 	}()
-	f.sent = time.Now()
 	if f.flush() != nil { // the headers
 		return
 	}
@@ -156,13 +145,13 @@ func (f *follower) run(ctx context.Context, entries []task.LogEntry) {
 
 // wait waits for the next look, and reports whether it is to be the last: the task has
 // ended, or the server stops.
-func (f *follower) wait(ctx context.Context, ended <-chan struct{}, pause *time.Duration) (last bool) {
+func (f *logFollower) wait(ctx context.Context, ended <-chan struct{}, pause *time.Duration) (last bool) {
 	timer := time.NewTimer(*pause)
 	defer timer.Stop()
 	*pause = min(2**pause, followMost)
 	select {
 	case <-timer.C:
-		if time.Since(f.sent) > followKeepAlive {
+		if time.Since(f.sent) > streamKeepAlive {
 			_ = f.write(": nothing new\n\n") // the next write fails too
 		}
 		return false
@@ -176,7 +165,7 @@ func (f *follower) wait(ctx context.Context, ended <-chan struct{}, pause *time.
 }
 
 // send sends lines, if there are any.
-func (f *follower) send(entries []task.LogEntry) error {
+func (f *logFollower) send(entries []task.LogEntry) error {
 	var b strings.Builder
 	for i := range entries {
 		text, err := json.Marshal(&entries[i])
@@ -194,22 +183,10 @@ func (f *follower) send(entries []task.LogEntry) error {
 
 // end says how the task has ended. A stream that ends without that was broken off, and
 // can be asked for again.
-func (f *follower) end(ctx context.Context) {
+func (f *logFollower) end(ctx context.Context) {
 	t, err := f.api.Tasks.Task(ctx, f.id)
 	if err != nil || !t.Status.Terminal() {
 		return
 	}
 	_ = f.write(fmt.Sprintf("event: end\ndata: {\"status\":%q}\n\n", t.Status)) // the client is gone, or it is not
 }
-
-func (f *follower) write(text string) error {
-	// The server's own deadline is for the whole answer.
-	_ = f.control.SetWriteDeadline(time.Now().Add(followWrite)) // a writer that knows none is a test's
-	if _, err := io.WriteString(f.w, text); err != nil {
-		return err
-	}
-	f.sent = time.Now()
-	return f.flush()
-}
-
-func (f *follower) flush() error { return f.control.Flush() }

@@ -22,18 +22,18 @@ type statements struct {
 }
 
 func newStatements(schema string, events bool) statements {
-	inSchema := func(schema, text string) string { return inSchema(schema, announcing(text, events)) }
+	complete := func(text string) string { return inSchema(schema, announcing(text, events)) }
 	return statements{
-		insert:       inSchema(schema, insertHead+insertFromArrays+insertAsGiven+insertNoTags+insertTail),
-		insertSQL:    inSchema(schema, insertHead+insertFromJSON+insertAsGiven+insertNoTags+insertTail),
-		tagged:       inSchema(schema, insertHead+insertFromArrays+insertAsGiven+insertTags+insertTail),
-		taggedSQL:    inSchema(schema, insertHead+insertFromJSON+insertAsGiven+insertTags+insertTail),
-		unique:       inSchema(schema, insertHead+insertFromArrays+insertInOrder+insertTags+insertTail),
-		uniqueSQL:    inSchema(schema, insertHead+insertFromJSON+insertInOrder+insertTags+insertTail),
-		claim:        inSchema(schema, claimBy(taskOfTicket)),
-		claimChecked: inSchema(schema, claimBy(taskOfTicketChecked)),
-		finish:       inSchema(schema, finishText),
-		logs:         inSchema(schema, logsText),
+		insert:       complete(insertHead + insertFromArrays + insertAsGiven + insertNoTags + insertTail),
+		insertSQL:    complete(insertHead + insertFromJSON + insertAsGiven + insertNoTags + insertTail),
+		tagged:       complete(insertHead + insertFromArrays + insertAsGiven + insertTags + insertTail),
+		taggedSQL:    complete(insertHead + insertFromJSON + insertAsGiven + insertTags + insertTail),
+		unique:       complete(insertHead + insertFromArrays + insertInOrder + insertTags + insertTail),
+		uniqueSQL:    complete(insertHead + insertFromJSON + insertInOrder + insertTags + insertTail),
+		claim:        complete(claimBy(taskOfTicket)),
+		claimChecked: complete(claimBy(taskOfTicketChecked)),
+		finish:       complete(finishText),
+		logs:         complete(logsText),
 	}
 }
 

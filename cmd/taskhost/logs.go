@@ -1,20 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/taskhost/taskhost/httpapi"
 	"github.com/taskhost/taskhost/internal/text"
 	"github.com/taskhost/taskhost/task"
 )
@@ -62,87 +56,44 @@ func (a *app) allLogs(ctx context.Context, c *client, id task.ID, out *logPrinte
 	}
 }
 
-const (
-	// followRetry is the pause before a stream that was broken off is asked for again,
-	// and followPatience how long that is tried.
-	followRetry    = 500 * time.Millisecond
-	followPatience = time.Minute
-)
-
 // followLogs prints lines until the task has ended. A server that stops or dies breaks
 // the stream off, and goes on with it at the next line once it is back.
 func (a *app) followLogs(ctx context.Context, c *client, id task.ID, out *logPrinter) error {
-	heard := time.Now()
-	for {
+	return keepStreaming(ctx, func() (ended, moved bool, err error) {
 		before := out.last.Seq
-		ended, err := c.follow(ctx, id, before, out.print)
-		switch {
-		case ended || ctx.Err() != nil:
-			return nil
-		case err != nil && !passes(err):
-			return err
-		case err == nil || out.last.Seq != before:
-			heard = time.Now()
-		case time.Since(heard) > followPatience:
-			return err
-		}
-		select {
-		case <-time.After(followRetry):
-		case <-ctx.Done():
-			return nil
-		}
-	}
+		ended, err = c.follow(ctx, id, before, out.print)
+		return ended, out.last.Seq != before, err
+	})
 }
 
-// errUnreachable is what it is like while a server is started again.
-var errUnreachable = errors.New("reach the server")
-
-func passes(err error) bool {
-	var problem *httpapi.Problem
-	return errors.Is(err, errUnreachable) || errors.As(err, &problem) && problem.Status == http.StatusServiceUnavailable
-}
+var errEnded = errors.New("the task has ended")
 
 // follow hands on the lines of a task after the one with that number, as they come. It
 // reports whether the task has ended.
 func (c *client) follow(ctx context.Context, id task.ID, after int64, each func(task.LogEntry) error) (ended bool, err error) {
-	response, err := c.open(ctx, "/v1/tasks/"+id.String()+"/logs?follow=true&after="+strconv.FormatInt(after, 10), "")
+	response, err := c.openStream(ctx, "/v1/tasks/"+id.String()+"/logs?follow=true&after="+strconv.FormatInt(after, 10), "")
 	if err != nil {
 		return false, err
 	}
 	defer response.Body.Close()
-	return readEvents(response.Body, each)
-}
-
-// readEvents reads server-sent events. It reports whether one said that the task has
-// ended; a stream that is broken off is no error.
-func readEvents(from io.Reader, each func(task.LogEntry) error) (ended bool, err error) {
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, 1<<20) // a line of a log has 8 KiB, and as much of fields
-	name, data := "", ""
-	for lines.Scan() {
-		field, value, _ := strings.Cut(lines.Text(), ": ")
-		switch field {
-		case "event":
-			name = value
-		case "data":
-			data = value
-		case "":
-			if name == "end" {
-				return true, nil
+	err = readStream(response.Body, func(e *streamEvent) error {
+		switch e.name {
+		case "end":
+			return errEnded
+		case "log":
+			var entry task.LogEntry
+			if err := json.Unmarshal([]byte(e.data), &entry); err != nil {
+				return fmt.Errorf("the server sent something unexpected: %w", err)
 			}
-			if name == "log" {
-				var entry task.LogEntry
-				if err := json.Unmarshal([]byte(data), &entry); err != nil {
-					return false, fmt.Errorf("the server sent something unexpected: %w", err)
-				}
-				if err := each(entry); err != nil {
-					return false, err
-				}
-			}
-			name, data = "", ""
+			return each(entry)
+		default:
+			return nil
 		}
+	})
+	if errors.Is(err, errEnded) {
+		return true, nil
 	}
-	return false, nil
+	return false, err
 }
 
 // logPrinter prints lines, and where an attempt ends and the next begins.

@@ -95,6 +95,33 @@ func retentionTime(key, text string) (time.Duration, error) {
 	return d, nil
 }
 
+// eventSettings say how long events are kept for who follows them.
+type eventSettings struct {
+	Retention string `koanf:"retention"`
+}
+
+const eventsRetentionKey = "events.retention"
+
+// eventDefaults are the keys of eventSettings with their defaults.
+func eventDefaults() map[string]any { return map[string]any{eventsRetentionKey: "1h"} }
+
+func eventFlags(cmd *cobra.Command) {
+	settingFlag(cmd.Flags(), "events-retention", "how long changes of tasks are kept for who follows them, 0 to record none (default 1h)")
+}
+
+// retention is what taskhost.Config takes: nothing is recorded where it is negative.
+func (e *eventSettings) retention() (time.Duration, error) {
+	d, err := task.ParseAge(e.Retention)
+	switch {
+	case err != nil:
+		return 0, usagef("%s: %q is no duration: write it with a unit, such as 1h or 10m, or 0 to record no events", eventsRetentionKey, e.Retention)
+	case d == 0:
+		return -1, nil
+	default:
+		return d, nil
+	}
+}
+
 // validateKept checks what says how long things are kept.
 func (s *settings) validateKept() error {
 	if _, err := s.Retention.retention(); err != nil {

@@ -79,16 +79,20 @@ func (p *Pool) start(ctx context.Context, role string, dir *os.File) (_ *process
 		w.state = cmd.ProcessState
 		close(w.ended)
 	}()
-	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errors.New("it did not start in time"))
+	waiting, cancel := context.WithTimeoutCause(ctx, readyTimeout, errors.New("it did not start in time"))
 	defer cancel()
-	f, err := w.expect(ctx, kindReady, maxSmall)
+	f, err := w.expect(waiting, kindReady, maxSmall)
 	if err == nil {
 		if w.walls = f.strings(); f.done() != nil {
 			err = w.failed(errFrame)
 		}
 	}
 	if err != nil {
-		p.config.Logger.DebugContext(ctx, "a sandbox worker did not start", slog.Any("error", err),
+		level := slog.LevelWarn
+		if len(p.walls) == 0 || ctx.Err() != nil { // it is being found out what works here, or it is not wanted any more
+			level = slog.LevelDebug
+		}
+		p.config.Logger.Log(ctx, level, "a sandbox worker did not start", slog.Any("error", err),
 			slog.String("stderr", host.Clean(w.said.String(), headBytes+tailBytes)))
 		// No deathError: it is not the doing of a module that has not been loaded.
 		return nil, fmt.Errorf("start a sandbox worker: %s", err.Error())

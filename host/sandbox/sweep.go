@@ -31,7 +31,7 @@ func (p *Pool) RemoveOld(_ context.Context, stored []string, unused time.Duratio
 // use.
 func (p *Pool) removeOld(name string, before time.Time) (path string, err error) {
 	p.mu.Lock()
-	var idle []*process
+	var same []*module // a digest can be written in more than one way
 	for digest, m := range p.modules {
 		if host.CacheName(digest) != name {
 			continue
@@ -40,8 +40,12 @@ func (p *Pool) removeOld(name string, before time.Time) (path string, err error)
 			p.mu.Unlock()
 			return "", nil
 		}
+		same = append(same, m)
+	}
+	var idle []*process
+	for _, m := range same {
 		idle = append(idle, m.idle...)
-		delete(p.modules, digest)
+		delete(p.modules, m.digest)
 	}
 	path, err = host.SetAsideOld(p.dir, name)
 	p.mu.Unlock()

@@ -60,7 +60,8 @@ const (
 	// maxTargets bounds the targets of all br_table of a function (0.6 s).
 	maxTargets = 50_000
 	// maxWaysLocals bounds blocks, branches and targets times parameters and locals:
-	// where ways meet, each local may have come by each of them (2.8 s and 360 MB).
+	// where ways meet, each local may have come by each of them (2.8 s and 360 MB; a
+	// body of 4.2 MB with few of them takes 1.15 GB, which only a worker's limit holds).
 	maxWaysLocals = 500_000
 	// maxAllNestings, maxAllTargets and maxAllWaysLocals bound the same for all
 	// functions: the first the sum of how deep each block begins (8 to 20 s), the
