@@ -25,7 +25,7 @@ INSERT INTO task (
     created_at, run_at, due_at, started_at, attempt_started_at, ended_at,
     attempt, max_attempts, retry_delay, retry_backoff, retry_max_delay, timeout, memory, requeue_on_interrupt, result, error)
 SELECT unhex(printf('%012x', at / 1000) || '7' || substr(hex(randomblob(2)), 1, 3) || '8' || substr(hex(randomblob(8)), 1, 15)),
-    CASE WHEN i % 1009 = 7 THEN 'n19' ELSE 'n' || (i * 7 % 19) END, 'wasm', status, 1 + i % 10, CASE WHEN status = 'pending' THEN i END,
+    CASE WHEN i % 1009 = 7 THEN 'n19' ELSE 'n' || (i * 7 % 19) END, 'async', status, 1 + i % 10, CASE WHEN status = 'pending' THEN i END,
     CAST(printf('%.200c', 'a') AS BLOB), 'application/json',
     json_object('customer', 'c' || (i * 31 % 1000), 'region', 'r' || (i / 7 % 5), 'all', 'yes'), 'manual',
     at, at, at, started, started, started + i * 7919 % 100003 * 1000,
